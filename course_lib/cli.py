@@ -1,0 +1,220 @@
+"""The commands of the course: `python course.py COMMAND`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import course_lib
+
+app = typer.Typer(
+    name="course",
+    help="RAG and fine-tuning, measured. Start with: python course.py lab",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+data_app = typer.Typer(help="The collection: counts, checks and the report.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+ROOT = Path(course_lib.__file__).resolve().parents[1]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def say(words: str) -> None:
+    """Print for people, on stderr, so that stdout stays clean for programs."""
+    typer.echo(words, err=True)
+
+
+@app.command()
+def lab(
+    port: Annotated[int, typer.Option(help="Port of the server.", min=1, max=65535)] = 8888,
+    browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
+    ip: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+) -> None:
+    """Open JupyterLab on the course."""
+    from course_lib.classroom.workspace import lay_out_exercises
+
+    prepare()
+    for words in lay_out_exercises(ROOT / "exercises", ROOT / "my_work"):
+        say(words)
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}", f"--port={port}", f"--ip={ip}"]
+    command += ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    command += ["--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb"]
+    command += [] if browser else ["--no-browser"]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command += ["--allow-root"]  # in a container; elsewhere the server would refuse to start as root
+    raise typer.Exit(subprocess.run(command, env=os.environ | {"TQDM_MININTERVAL": "0.5"}).returncode)
+
+
+@app.command()
+def prepare() -> None:
+    """Fetch and verify the models and build the caches; what is there already is left alone."""
+    from course_lib.assets import models, store
+    from course_lib.systems.reading_room import reading_room
+
+    assets = store.manifest()
+    if not os.environ.get("COURSE_ENCODER"):
+        store.fetch(assets["encoder"], say=say)
+    if not os.environ.get("COURSE_GENERATOR"):
+        models.converted_generator(say=say)
+    reading_room(progress=True, say=say)
+
+
+@app.command()
+def ask(
+    question: Annotated[str, typer.Argument(help='A question in quotes: "Who won the most recent men\'s World Cup?"')],
+    closed_book: Annotated[bool, typer.Option("--closed-book", help="The language model alone, without documents.")] = False,
+    k: Annotated[int, typer.Option(help="How many passages to show the model.", min=1)] = 1,
+    as_json: Json = False,
+) -> None:
+    """Answer a question from the documents of the reading room, and say from which."""
+    from course_lib.generation.language_model import load_language_model
+    from course_lib.systems.rag import ClosedBook, answer_as_json
+    from course_lib.systems.reading_room import reading_room_rag
+
+    system = ClosedBook(load_language_model()) if closed_book else reading_room_rag(k=k, progress=not as_json, say=say)
+    answer = system(question)
+    if as_json:
+        typer.echo(json.dumps(answer_as_json(answer), ensure_ascii=False, indent=2))
+        return
+    typer.echo(answer.text)
+    for citation in answer.citations:
+        typer.echo(f"\n[{citation.number}] {citation.title}\n    {citation.date:%Y-%m-%d} · {citation.doc_id}")
+        typer.echo(next(f"    {chunk.text}" for chunk, _ in answer.passages if chunk.chunk_id == citation.chunk_id))
+    if closed_book:
+        typer.echo("\n(closed book: no document was consulted)")
+    elif not answer.citations:
+        typer.echo("\n(no passage supports an answer)")
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Say what is wrong with this installation and how to mend it. Exit status 1 if a lesson would fail."""
+    from course_lib.classroom.doctor import diagnose
+    from course_lib.workshop.examine import findings
+
+    raise typer.Exit(diagnose(findings(ROOT), as_json=as_json))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def test(context: typer.Context) -> None:
+    """Run every test: style, types, built files, library, notebooks, graders, front end."""
+    from course_lib.workshop.testing import run_all
+
+    prepare()
+    raise typer.Exit(run_all(ROOT, context.args))
+
+
+@app.command()
+def build(
+    lessons: Annotated[list[str] | None, typer.Argument(help="Numbers of lessons, such as 01; all by default.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a built file differs from its source.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Execute notebooks even if nothing changed.")] = False,
+) -> None:
+    """Make notebooks, solutions and exercises from lessons/."""
+    from course_lib.workshop.build import build_all, check_all
+
+    if check:
+        problems = check_all(ROOT, lessons or [])
+        for problem in problems:
+            typer.echo(problem)
+        raise typer.Exit(1 if problems else 0)
+    prepare()
+    build_all(ROOT, lessons or [], force=force, say=say)
+
+
+@app.command()
+def grade(
+    lesson: Annotated[str, typer.Argument(help="Number of the lesson, such as 01.")],
+    path: Annotated[Path, typer.Argument(help="A notebook, or a folder: NAME.ipynb or NAME/LESSON.ipynb.", exists=True)],
+    out: Annotated[Path | None, typer.Option(help="Where grades go; of a folder, grading/LESSON by default.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the graded numbers; by default a secret one.")] = None,
+    no_sandbox: Annotated[bool, typer.Option("--no-sandbox", help="Hostile code is then not contained.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Grade unchanged files again, too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Grade hand-ins: points, a table for spreadsheets, and a page of feedback for each learner."""
+    import secrets
+
+    from course_lib.classroom.grading.folder import grade_folder, write_grades
+    from course_lib.classroom.grading.grade import grade_submission
+    from course_lib.classroom.grading.report import Row
+    from course_lib.classroom.grading.sandbox import NOT_CONTAINED, SandboxError
+
+    name, tasks = _exercise(lesson)
+    if no_sandbox:
+        say(NOT_CONTAINED)
+    try:
+        if path.is_dir():
+            out = out or ROOT / "grading" / name
+            rows = grade_folder(
+                path, tasks, lesson=name, out=out, seed=seed, sandbox=not no_sandbox, force=force, progress=not as_json
+            )
+        else:
+            seed = secrets.randbelow(2**31) if seed is None else seed
+            graded = grade_submission(path, tasks, lesson=name, seed=seed, sandbox=not no_sandbox)
+            rows = [Row.of(graded, tasks, learner=path.stem, file=path.name)]
+            if out:
+                write_grades(rows, tasks, out, lesson=name, seed=seed, sandbox=not no_sandbox)
+    except (SandboxError, FileNotFoundError) as error:
+        say(str(error))
+        raise typer.Exit(1) from error
+    if as_json:
+        typer.echo(json.dumps([asdict(row) for row in rows], ensure_ascii=False, indent=2))
+    else:
+        for row in rows:
+            typer.echo(f"{row.learner}: {row.points:g} of {row.out_of:g} ({row.state}) {row.message}")
+            for task in row.tasks if path.is_file() and row.state == "graded" else ():
+                typer.echo(f"  {task.task}: {task.status}, {task.points:g} of {task.out_of:g} {task.message}")
+        if out:
+            say(f"Written to {out}: grades.csv, grades.json, feedback/")
+    raise typer.Exit(1 if any(row.state == "ungraded" for row in rows) else 0)
+
+
+def _exercise(number: str) -> tuple[str, Any]:
+    """Return name and tasks of the exercise with this number. Raises ValueError if there is none."""
+    import importlib
+
+    known = sorted(path.stem for path in (ROOT / "exercises").glob("[0-9][0-9]_*.ipynb"))
+    name = next((name for name in known if number in (name, name[:2])), None)
+    if name is None:
+        raise ValueError(f"lesson must be one of {', '.join(known) or '(run course build first)'}, got {number!r}")
+    return name, importlib.import_module(f"course_lib.checks.{name[3:]}").TASKS
+
+
+@app.command()
+def lock() -> None:
+    """Resolve the dependencies anew into requirements.lock, environment.yml and binder/."""
+    from course_lib.workshop.lock import write_lock
+
+    write_lock(ROOT)
+
+
+def main() -> Any:
+    """Run a command; turn the course's own errors into one message without a traceback."""
+    from course_lib.assets.store import AssetError
+
+    os.environ.setdefault("PYTHONUTF8", "1")
+    try:
+        return app()
+    except AssetError as error:
+        say(str(error))
+        sys.exit(1)
+    except ValueError as error:
+        if os.environ.get("COURSE_DEBUG"):
+            raise
+        say(f"{error}\n(set COURSE_DEBUG=1 to see where)")
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

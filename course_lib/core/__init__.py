@@ -1,0 +1,1 @@
+"""Types, protocols, validation and seeds. Imports nothing else of the course."""

@@ -1,0 +1,1 @@
+"""Whole systems, composed of retrieval, generation and tuning. No mathematics here."""

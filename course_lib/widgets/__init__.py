@@ -1,0 +1,1 @@
+"""One file per demo: a pure function and a thin ipywidgets shell around it."""

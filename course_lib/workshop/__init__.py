@@ -1,0 +1,1 @@
+"""For maintainers: build notebooks, lock versions, report on the data, release."""
