@@ -21,7 +21,7 @@ LOCK = ROOT / "requirements.lock"
 STAMP = VENV / "course-installed.json"
 FREE_BYTES = 4_000_000_000
 # Which extras of pyproject.toml a command needs; every other command is a learner's and needs "lab".
-EXTRAS = {command: ["lab", "build", "test"] for command in ("test", "build", "grade", "lock", "bench", "setup-all")}
+EXTRAS = {command: ["lab", "build", "test"] for command in ("test", "build", "data", "grade", "lock", "bench", "setup-all")}
 
 
 def main(arguments: list[str]) -> int:

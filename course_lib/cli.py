@@ -135,7 +135,7 @@ def build(
 @app.command()
 def grade(
     lesson: Annotated[str, typer.Argument(help="Number of the lesson, such as 01.")],
-    path: Annotated[Path, typer.Argument(help="A notebook, or a folder: NAME.ipynb or NAME/LESSON.ipynb.", exists=True)],
+    path: Annotated[Path, typer.Argument(help="A notebook, or a folder of NAME.ipynb or NAME/.", exists=True)],
     out: Annotated[Path | None, typer.Option(help="Where grades go; of a folder, grading/LESSON by default.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the graded numbers; by default a secret one.")] = None,
     no_sandbox: Annotated[bool, typer.Option("--no-sandbox", help="Hostile code is then not contained.")] = False,
@@ -172,7 +172,8 @@ def grade(
         typer.echo(json.dumps([asdict(row) for row in rows], ensure_ascii=False, indent=2))
     else:
         for row in rows:
-            typer.echo(f"{row.learner}: {row.points:g} of {row.out_of:g} ({row.state}) {row.message}")
+            why = "" if row.state == "graded" else f" ({row.state}) {row.message}"
+            typer.echo(f"{row.learner}: {row.points:g} of {row.out_of:g}{why}")
             for task in row.tasks if path.is_file() and row.state == "graded" else ():
                 typer.echo(f"  {task.task}: {task.status}, {task.points:g} of {task.out_of:g} {task.message}")
         if out:
@@ -207,6 +208,11 @@ def main() -> Any:
     try:
         return app()
     except AssetError as error:
+        say(str(error))
+        sys.exit(1)
+    except RuntimeError as error:
+        if type(error).__name__ not in ("BuildError", "GradingError", "SandboxError"):
+            raise
         say(str(error))
         sys.exit(1)
     except ValueError as error:

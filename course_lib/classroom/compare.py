@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from typing import Any
 
 import numpy as np
@@ -32,16 +33,23 @@ def real_numbers(value: Any) -> FloatArray | None:
 
     In arrays, booleans count as 0 and 1.
     """
-    if not isinstance(value, (np.ndarray, list, tuple)):
+    if not isinstance(value, (np.ndarray, list, tuple)) or not _only_numbers(value, 0):
         return None
     try:
-        array = np.asarray(value)
-        if array.dtype.kind == "O" and not any(isinstance(each, (str, bytes)) for each in array.flat):
-            array = array.astype(np.float64)  # Fraction, Decimal, whole numbers beyond 64 bits
         with np.errstate(all="ignore"):
-            return array.astype(np.float64) if array.dtype.kind in "biuf" else None
-    except (ValueError, TypeError, OverflowError):
+            return np.asarray(value).astype(np.float64)
+    except (ValueError, TypeError, OverflowError):  # ragged, or a whole number beyond all floats
         return None
+
+
+def _only_numbers(value: Any, depth: int) -> bool:
+    """Looked at before NumPy does: from a list with one long text, it would make an array of long texts."""
+    if isinstance(value, np.ndarray) and value.dtype.kind != "O":
+        return value.dtype.kind in "biuf"
+    if isinstance(value, (np.ndarray, list, tuple)):
+        items = value.flat if isinstance(value, np.ndarray) else value
+        return depth < 20 and all(_only_numbers(item, depth + 1) for item in items)
+    return isinstance(value, (numbers.Real, np.bool_))
 
 
 def agree(value: Any, expected: Any, tolerance: float) -> bool:

@@ -9,7 +9,6 @@ from typing import Self
 import numpy as np
 
 from course_lib.core.validate import FloatArray, NotFittedError
-from course_lib.retrieval.embedding import normalise
 
 
 def words(text: str) -> list[str]:
@@ -57,7 +56,8 @@ class TfidfEmbedder:
     def __call__(self, texts: Sequence[str]) -> FloatArray:
         if not hasattr(self, "idf_"):
             raise NotFittedError("this embedder knows no words yet: call fit(texts) first")
-        weighted = count_vectors([words(text) for text in texts], self.vocabulary_) * self.idf_  # (n, n_words)
-        known = weighted.any(axis=1)  # (n,)
-        weighted[known] = normalise(weighted[known])
+        weighted = count_vectors([words(text) for text in texts], self.vocabulary_)  # (n, n_words)
+        weighted *= self.idf_  # in place: these arrays are large
+        lengths = np.linalg.norm(weighted, axis=1, keepdims=True)  # (n, 1), 0 for a text without known words
+        weighted /= np.where(lengths > 0, lengths, 1)
         return weighted

@@ -71,7 +71,7 @@ class ContextualEmbedder:
         ids = self.tokenizer(list(texts), truncation=True, max_length=self.max_tokens)["input_ids"] if texts else []
         order = sorted(range(len(texts)), key=lambda i: (len(ids[i]), i))
         batches = [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
-        bar = tqdm(total=len(texts), desc="Embedding", unit="text", disable=not self.progress, leave=False)
+        bar = tqdm(total=len(texts), desc="Embedding", unit="text", disable=not self.progress or len(texts) < 100, leave=False)
         with torch.inference_mode(), bar:
             for rows in reversed(batches):  # longest first: the estimate of the bar is then never too rosy
                 batch = self.tokenizer.pad({"input_ids": [ids[i] for i in rows]}, return_tensors="pt")

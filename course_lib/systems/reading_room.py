@@ -7,9 +7,12 @@ from collections.abc import Callable
 from course_lib.corpus.chunking import chunk_documents
 from course_lib.corpus.load import load_documents
 from course_lib.generation.language_model import load_language_model
+from course_lib.retrieval.bm25 import BM25Retriever
 from course_lib.retrieval.embedding import cached_embeddings, load_embedder
 from course_lib.retrieval.exact import DenseRetriever, indexed_text
+from course_lib.retrieval.fusion import FusedRetriever
 from course_lib.retrieval.recency import LatestFirst
+from course_lib.retrieval.reranking import QueryLikelihoodReranker
 from course_lib.systems.rag import RAG
 
 
@@ -30,6 +33,13 @@ def superseded(*shelves: str) -> set[str]:
 
 
 def reading_room_rag(*shelves: str, k: int = 1, progress: bool = False, say: Callable[[str], None] | None = None) -> RAG:
-    """Return the course's first complete system: dense retrieval that minds versions, then the language model."""
-    retriever = LatestFirst(reading_room(*shelves, progress=progress, say=say), superseded(*shelves))
-    return RAG(retriever, load_language_model(), k=k)
+    """Return the system behind `course ask`: words and meaning fused, versions minded, the ten best read again.
+
+    One passage is shown by default: a model of this size answers worse from three.
+    """
+    dense = reading_room(*shelves, progress=progress, say=say)
+    chunks = list(dense.chunks_.values())
+    fused = FusedRetriever(dense, BM25Retriever().fit(chunks), n_chunks=len(chunks))
+    model = load_language_model()
+    latest = LatestFirst(fused, superseded(*shelves), weight=0.3)
+    return RAG(QueryLikelihoodReranker(latest, model, depth=max(10, k)), model, k=k)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,8 +17,10 @@ from course_lib.widgets.show import PALETTE, show_widget
 if TYPE_CHECKING:
     import ipywidgets
 
-WIDTH, HEIGHT, MARGIN = 640, 420, 24
+WIDTH, HEIGHT, MARGIN = 480, 320, 16
 SHAPES = ("circle", "square", "triangle", "diamond")
+SYMBOLS = ("●", "■", "▲", "◆")
+_FRAME = "display:block;width:100%;max-width:640px;background:#fff;border:1px solid #bbb"
 
 
 @dataclass(frozen=True)
@@ -62,36 +65,53 @@ class MeaningMap:
         return Placement(text, (float(x), float(y)), tuple((int(i), float(cosines[i])) for i in nearest))
 
     def svg(self, placement: Placement | None = None) -> str:
-        """Return the map as SVG with a text alternative; the placement's neighbours are joined to it by lines."""
+        """Return the map as SVG with a text alternative; the placement's neighbours are joined to it by lines.
+
+        It holds no words, so that it can be as small as a phone's screen: `legend` says what the marks mean.
+        """
         points = self.points_ if placement is None else np.vstack([self.points_, placement.point])
         low, high = points.min(axis=0), points.max(axis=0)
-        scale = np.array([WIDTH - 2 * MARGIN, HEIGHT - 2 * MARGIN - 30]) / np.maximum(high - low, 1e-9)
+        scale = np.array([WIDTH - 2 * MARGIN, HEIGHT - 2 * MARGIN]) / np.maximum(high - low, 1e-9)
         screen = MARGIN + (points - low) * scale
-        screen[:, 1] = HEIGHT - 30 - screen[:, 1]
+        screen[:, 1] = HEIGHT - screen[:, 1]
         kinds = sorted(set(self.groups_))
         parts = []
         if placement:
             x, y = screen[-1]
             for i, _ in placement.neighbours:
-                parts.append(f'<line x1="{x:.0f}" y1="{y:.0f}" x2="{screen[i][0]:.0f}" y2="{screen[i][1]:.0f}" stroke="#888"/>')
+                to_x, to_y = screen[i]
+                ends = f'x1="{x:.0f}" y1="{y:.0f}" x2="{to_x:.0f}" y2="{to_y:.0f}"'
+                parts.append(f'<line {ends} stroke="#767676"/>')
         for (x, y), sentence, group in zip(screen, self.sentences_, self.groups_, strict=False):
             parts.append(_mark(x, y, kinds.index(group), html.escape(sentence)))
         if placement:
             x, y = screen[-1]
-            label = html.escape(placement.text if len(placement.text) < 50 else placement.text[:47] + "...")
-            anchor = "start" if x < WIDTH / 2 else "end"
-            parts.append(f'<path d="M{x - 8:.0f} {y:.0f}h16M{x:.0f} {y - 8:.0f}v16" stroke="#000" stroke-width="3"/>')
-            parts.append(f'<text x="{x + (12 if anchor == "start" else -12):.0f}" y="{y - 8:.0f}" text-anchor="{anchor}" font-weight="bold">{label}</text>')
-        for number, kind in enumerate(kinds):
-            x = MARGIN + number * (WIDTH - 2 * MARGIN) / len(kinds)
-            parts.append(_mark(x, HEIGHT - 12, number, ""))
-            parts.append(f'<text x="{x + 12:.0f}" y="{HEIGHT - 8}">{html.escape(kind)}</text>')
+            cross = f"M{x - 8:.0f} {y:.0f}h16M{x:.0f} {y - 8:.0f}v16"
+            title = f"<title>{html.escape(placement.text)}</title>"
+            parts.append(f'<path d="{cross}" stroke="#000" stroke-width="3">{title}</path>')
+        alt = html.escape(self.alt(placement), quote=True)
         return (
-            f'<svg role="img" aria-label="{html.escape(self.alt(placement), quote=True)}" viewBox="0 0 {WIDTH} {HEIGHT}" '
-            f'style="max-width:{WIDTH}px;width:100%;background:#fff;font:13px sans-serif" xmlns="http://www.w3.org/2000/svg">'
-            + "".join(parts)
-            + "</svg>"
+            f'<svg role="img" aria-label="{alt}" viewBox="0 0 {WIDTH} {HEIGHT}" style="{_FRAME}" '
+            f'xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg>'
         )
+
+    def picture(self, placement: Placement | None = None) -> str:
+        """Return the same map as an img element: front ends remove SVG from notebooks that they do not trust yet."""
+        data = base64.b64encode(self.svg(placement).encode()).decode("ascii")
+        alt = html.escape(self.alt(placement), quote=True)
+        return f'<img alt="{alt}" src="data:image/svg+xml;base64,{data}" style="{_FRAME}">'
+
+    def legend(self, placement: Placement | None = None) -> str:
+        """Return in HTML which mark is which group, and which is the placement."""
+        marks = [("#000;background:#fff", "✚", f"<strong>{html.escape(placement.text)}</strong>")] if placement else []
+        for number, kind in enumerate(sorted(set(self.groups_))):
+            marks.append((PALETTE[number % len(PALETTE)], SYMBOLS[number % len(SYMBOLS)], html.escape(kind)))
+        items = "".join(
+            f'<span style="display:inline-block;margin-right:1.5em">'
+            f'<span aria-hidden="true" style="color:{colour}">{symbol}</span> {words}</span>'
+            for colour, symbol, words in marks
+        )
+        return f'<p style="margin:.4em 0;line-height:1.5">{items}</p>'
 
     def alt(self, placement: Placement | None = None) -> str:
         """Return in words what the map shows."""
@@ -113,12 +133,14 @@ def _mark(x: float, y: float, kind: int, title: str) -> str:
 
 def neighbour_table(map_: MeaningMap, placement: Placement) -> str:
     """Return the neighbours as an HTML table with their cosines."""
+    cell = 'style="text-align:left;vertical-align:top;padding:.2em 1.2em .2em 0"'
     rows = "".join(
-        f"<tr><td>{cosine:.2f}</td><td>{html.escape(map_.groups_[i])}</td>"
-        f'<td style="text-align:left">{html.escape(map_.sentences_[i])}</td></tr>'
+        f"<tr><td {cell}>{cosine:.2f}</td><td {cell}>{html.escape(map_.groups_[i])}</td>"
+        f"<td {cell}>{html.escape(map_.sentences_[i])}</td></tr>"
         for i, cosine in placement.neighbours
     )
-    return f"<table><tr><th>cosine</th><th>group</th><th>neighbour</th></tr>{rows}</table>"
+    head = "".join(f'<th scope="col" {cell}>{name}</th>' for name in ("cosine", "group", "neighbour"))
+    return f'<table style="margin:0;line-height:1.4"><tr>{head}</tr>{rows}</table>'
 
 
 def meaning_map_widget(map_: MeaningMap, embedder: Embedder, *, text: str, k: int = 3) -> ipywidgets.VBox:
@@ -126,8 +148,10 @@ def meaning_map_widget(map_: MeaningMap, embedder: Embedder, *, text: str, k: in
     import ipywidgets
 
     field = ipywidgets.Text(value=text, description="Sentence", continuous_update=False, layout={"width": "95%"})
-    slider = ipywidgets.IntSlider(value=k, min=1, max=min(8, len(map_.sentences_)), description="Neighbours")
-    picture, table = ipywidgets.HTML(), ipywidgets.HTML()
+    slider = ipywidgets.IntSlider(
+        value=k, min=1, max=min(8, len(map_.sentences_)), description="Neighbours", layout={"max_width": "95%"}
+    )
+    picture, table = ipywidgets.HTML(layout={"width": "95%"}), ipywidgets.HTML(layout={"width": "95%"})
 
     def draw(_: object = None) -> None:
         try:
@@ -136,7 +160,8 @@ def meaning_map_widget(map_: MeaningMap, embedder: Embedder, *, text: str, k: in
             table.value = f'<p role="alert">{html.escape(str(error))}</p>'
             return
         placement = map_.place(typed, embedder([typed])[0], slider.value)
-        picture.value, table.value = map_.svg(placement), neighbour_table(map_, placement)
+        picture.value = map_.svg(placement) + map_.legend(placement)
+        table.value = neighbour_table(map_, placement)
 
     field.observe(draw, names="value")
     slider.observe(draw, names="value")
@@ -147,5 +172,5 @@ def meaning_map_widget(map_: MeaningMap, embedder: Embedder, *, text: str, k: in
 def meaning_map_demo(map_: MeaningMap, embedder: Embedder, *, text: str, k: int = 3) -> None:
     """Display the demo; readers without a kernel see the map of the first sentence."""
     placement = map_.place(text, embedder([text])[0], k)
-    static = map_.svg(placement) + neighbour_table(map_, placement)
+    static = map_.picture(placement) + map_.legend(placement) + neighbour_table(map_, placement)
     show_widget(meaning_map_widget(map_, embedder, text=text, k=k), static, map_.alt(placement))

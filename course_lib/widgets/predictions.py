@@ -12,6 +12,14 @@ from course_lib.widgets.show import show_widget
 if TYPE_CHECKING:
     import ipywidgets
 
+# ipywidgets gives an option one line, whatever its length; on a small screen the lines would lie upon each other.
+_WRAP = """<style>
+.course-options, .course-options .widget-radio-box { height: auto; max-height: none; overflow: visible; }
+.course-options.course-options label { display: flex; flex-direction: row-reverse; justify-content: flex-end;
+  height: auto; min-height: 20px; line-height: 1.4; white-space: normal; }
+.course-options.course-options label input { flex: none; align-self: flex-start; float: none; height: 16px; margin: 1px 6px 0 0; }
+</style>"""
+
 
 def prediction_widget(lesson: str, name: str, question: str, options: Sequence[str]) -> ipywidgets.VBox:
     """Return radio buttons that record each choice; an earlier choice is chosen again.
@@ -24,16 +32,18 @@ def prediction_widget(lesson: str, name: str, question: str, options: Sequence[s
         raise ValueError(f"options must be at least two different answers, got {list(options)}")
     earlier = read_progress()["predictions"].get(f"{lesson}/{name}")
     buttons = ipywidgets.RadioButtons(
-        options=list(options), value=earlier if earlier in options else None, layout={"width": "max-content"}
+        options=list(options), value=earlier if earlier in options else None, layout={"width": "95%", "margin": "0 4px"}
     )
-    saved = ipywidgets.HTML("")
+    saved = ipywidgets.HTML("<em>Choose with the mouse, or with Tab and the space bar.</em>")
 
     def record(change: dict[str, str]) -> None:
         record_prediction(lesson, name, change["new"])
         saved.value = "<em>Noted. Run the next cell and compare.</em>"
 
     buttons.observe(record, names="value")
-    return ipywidgets.VBox([ipywidgets.HTML(f"<strong>Prediction.</strong> {html.escape(question)}"), buttons, saved])
+    buttons.add_class("course-options")
+    words = f'{_WRAP}<div style="line-height:1.4"><strong>Prediction.</strong> {html.escape(question)}</div>'
+    return ipywidgets.VBox([ipywidgets.HTML(words, layout={"width": "95%"}), buttons, saved])
 
 
 def predict(lesson: str, name: str, question: str, options: Sequence[str]) -> None:

@@ -164,7 +164,9 @@ def execute(notebook: NotebookNode, folder: Path, name: str) -> tuple[float, flo
                     raise BuildError(f"{name}: cell {index + 1} failed:\n{cell.source}\n\n{error}") from error
             minutes = (time.perf_counter() - started) / 60
             probe = nbformat.v4.new_code_cell("from course_lib.workshop.memory import peak_gb; print(peak_gb())")
-            client.execute_cell(probe, len(notebook.cells), store_history=False)
+            notebook.cells.append(probe)
+            client.execute_cell(notebook.cells[-1], len(notebook.cells) - 1, store_history=False)
+            probe = notebook.cells.pop()
         peak = float(probe.outputs[0].text)
     _tidy_outputs(notebook, name)
     if minutes > MAX_MINUTES or peak > MAX_GB:

@@ -15,7 +15,8 @@ import re
 import numpy as np
 import torch
 from matplotlib import pyplot as plt
-from sentence_transformers import SentenceTransformer, models
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from course_lib.assets.models import encoder_source
@@ -219,9 +220,9 @@ by_hand = pooled / np.linalg.norm(pooled, axis=1, keepdims=True)  # (2, dim)
 # same weights it should give the same vectors.
 
 # %%
-transformer = models.Transformer(encoder_source(), max_seq_length=256)
-pooling = models.Pooling(transformer.get_embedding_dimension(), pooling_mode="mean")
-library = SentenceTransformer(modules=[transformer, pooling, models.Normalize()], device="cpu")
+transformer = Transformer(encoder_source(), max_seq_length=256)
+pooling = Pooling(transformer.get_embedding_dimension(), pooling_mode="mean")
+library = SentenceTransformer(modules=[transformer, pooling, Normalize()], device="cpu")
 theirs = library.encode(texts, show_progress_bar=False)  # (2, dim)
 agreement = (by_hand * theirs).sum(axis=1)
 print("cosine with sentence-transformers:", agreement.round(6))
@@ -275,12 +276,12 @@ meaning_map_demo(map_, embedder, text="The forward scored twice before half-time
 # ## 8. Measured: which vectors find the passage?
 #
 # Now the reading room: four shelves of documents, cut into chunks, and questions with a known passage. We ask the
-# **dev** questions of two kinds. An *exact term* question names a code, a name or a term of its passage. A
+# **train** questions of two kinds; nothing is trained on them here. An *exact term* question names a code, a name or a term of its passage. A
 # *paraphrase* question shares no content word with it.
 
 # %%
 chunks = chunk_documents(load_documents())
-questions = [q for kind in ("exact_term", "paraphrase") for q in load_questions(split="dev", kind=kind)]
+questions = [q for kind in ("exact_term", "paraphrase") for q in load_questions(split="train", kind=kind)]
 print(f"{len(chunks):,} chunks, {len(questions)} questions")
 
 # %%
@@ -294,21 +295,12 @@ predict(
 # %%
 chunk_texts = [indexed_text(chunk) for chunk in chunks]
 tfidf = counting.TfidfEmbedder().fit(chunk_texts)
-embedders = {"counts": None, "TF-IDF": tfidf, "static": static_vectors, "contextual": embedder}
+embedders = {"TF-IDF": tfidf, "static": static_vectors, "contextual": embedder}
 chunk_vectors = {
-    "counts": counting.count_vectors([counting.words(text) for text in chunk_texts], tfidf.vocabulary_),
     "TF-IDF": tfidf(chunk_texts),
     "static": static_vectors(chunk_texts),
     "contextual": embedding.cached_embeddings(chunk_texts, embedder),
 }
-chunk_vectors["counts"] = embedding.normalise(chunk_vectors["counts"])
-
-
-def question_vectors(name, texts):
-    if name == "counts":
-        return counting.count_vectors([counting.words(text) for text in texts], tfidf.vocabulary_)
-    return embedders[name](texts)
-
 
 # %% [markdown]
 # A question counts as found if a chunk of its gold document is among the first five.
@@ -317,7 +309,7 @@ def question_vectors(name, texts):
 K = 5
 found = {}
 for name, matrix in chunk_vectors.items():
-    similarities = question_vectors(name, [q.text for q in questions]) @ matrix.T  # (n_questions, n_chunks)
+    similarities = embedders[name]([q.text for q in questions]) @ matrix.T  # (n_questions, n_chunks)
     first = np.argsort(-similarities, axis=1, kind="stable")[:, :K]
     gold = [{span.doc_id for span in q.gold} for q in questions]
     found[name] = np.array([any(chunks[j].doc_id in g for j in row) for row, g in zip(first, gold, strict=True)])
@@ -346,15 +338,15 @@ for kind in ("exact_term", "paraphrase"):
 # %%
 figure, axes = plt.subplots(figsize=(7, 3.4))
 for offset, kind in enumerate(("exact_term", "paraphrase")):
-    values = np.array([recall[kind, name] for name in found])  # (4, 3): share, low, high
-    bars = np.abs(values[:, 1:] - values[:, :1]).T  # (2, 4)
-    axes.bar(np.arange(4) + 0.4 * offset, values[:, 0], 0.38, yerr=bars, color=PALETTE[offset], label=kind.replace("_", " "))
-axes.set_xticks(np.arange(4) + 0.2, list(found))
+    values = np.array([recall[kind, name] for name in found])  # (3, 3): share, low, high
+    bars = np.abs(values[:, 1:] - values[:, :1]).T  # (2, 3)
+    axes.bar(np.arange(3) + 0.4 * offset, values[:, 0], 0.38, yerr=bars, color=PALETTE[offset], label=kind.replace("_", " "))
+axes.set_xticks(np.arange(3) + 0.2, list(found))
 axes.set(ylabel=f"recall@{K}", ylim=(0, 1), title="Words find terms, meaning finds paraphrases")
 axes.legend()
 show_figure(
     figure,
-    f"Bars of recall at {K} for four kinds of vectors. Exact terms: "
+    f"Bars of recall at {K} for three kinds of vectors. Exact terms: "
     + ", ".join(f"{name} {recall['exact_term', name][0]:.2f}" for name in found)
     + ". Paraphrases: "
     + ", ".join(f"{name} {recall['paraphrase', name][0]:.2f}" for name in found),
