@@ -192,6 +192,17 @@ def _exercise(number: str) -> tuple[str, Any]:
     return name, importlib.import_module(f"course_lib.checks.{name[3:]}").TASKS
 
 
+@data_app.command("report")
+def data_report(
+    out: Annotated[Path | None, typer.Option(help="The page; docs/data-report.md by default. Figures go beside it.")] = None,
+) -> None:
+    """Measure the collection, the questions and the tuning data, and write a page of figures."""
+    from course_lib.workshop.data_report import write_report
+
+    prepare()
+    write_report(out or ROOT / "docs" / "data-report.md", say=say)
+
+
 @app.command()
 def lock() -> None:
     """Resolve the dependencies anew into requirements.lock, environment.yml and binder/."""

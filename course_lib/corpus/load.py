@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import datetime
 import json
+from collections.abc import Iterable
+from dataclasses import asdict, fields
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from course_lib.core.types import Document
 from course_lib.corpus.world_cup import match_reports
+
+if TYPE_CHECKING:
+    import datasets
 
 COLLECTIONS = Path(__file__).with_name("collections")
 SHELVES = ("world_cup", "neurology", "energy", "help_desk")
@@ -38,3 +43,15 @@ def load_documents(*shelves: str) -> list[Document]:
         if shelf not in SHELVES:
             raise ValueError(f"shelf must be one of {', '.join(SHELVES)}, got {shelf!r}")
     return [document for shelf in shelves or SHELVES for document in _shelf(shelf)]
+
+
+def as_dataset(documents: Iterable[Document]) -> datasets.Dataset:
+    """Return documents as a Hugging Face dataset, a column for each field of Document, in their order.
+
+    Columns that are empty on a shelf are strings all the same, so that shelves can be joined.
+    """
+    import datasets
+
+    features = datasets.Features({field.name: datasets.Value("string") for field in fields(Document)})
+    features["date"] = datasets.Value("date32")
+    return datasets.Dataset.from_list([asdict(document) for document in documents], features=features)

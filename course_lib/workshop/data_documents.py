@@ -35,7 +35,7 @@ REPORTS = "match reports"
 def groups_of(documents: Sequence[Document]) -> dict[str, list[Document]]:
     """Return the documents by shelf, with the match reports, which templates wrote, apart from the rest."""
     reports = {report.doc_id for report in match_reports()}
-    groups: dict[str, list[Document]] = {REPORTS: []} | {TITLES[shelf]: [] for shelf in SHELVES}
+    groups: dict[str, list[Document]] = {name: [] for name in (REPORTS, *map(TITLES.__getitem__, SHELVES))}
     for document in documents:
         groups[REPORTS if document.doc_id in reports else TITLES[document.shelf]].append(document)
     return groups
@@ -89,7 +89,7 @@ def lengths_part(documents: Sequence[Document], figures: Path) -> str:
     axes.legend(frameon=False, fontsize=8)
     spread = "; ".join(f"{name} {n[0]} to {n[-1]}, median {median(n):.0f}" for name, n in lengths.items())
     picture = save_figure(figure, figures, "data-lengths", f"Histogram of words a document in five groups: {spread}.")
-    head = ("group", "shortest", "first quartile", "median", "third quartile", "longest")
+    head: tuple[str, ...] = ("group", "shortest", "first quartile", "median", "third quartile", "longest")
     head += ("words a sentence, mean", "median", "standard deviation")
     return f"## Lengths\n\nWords a document, and words a sentence.\n\n{table(head, rows)}\n\n{picture}"
 
@@ -160,7 +160,8 @@ def chains_part(documents: Sequence[Document]) -> str:
     return (
         "## Chains of versions\n\nA later document supersedes an earlier one, which stays findable. "
         f"The longest chain has {longer} versions.\n\n{table(head, rows)}\n\n"
-        f"<details><summary>All {len(found)} chains</summary>\n\n{table(('shelf', 'oldest to newest'), listed)}\n\n</details>"
+        f"<details><summary>All {len(found)} chains</summary>\n\n"
+        f"{table(('shelf', 'oldest to newest'), listed)}\n\n</details>"
     )
 
 
@@ -178,8 +179,8 @@ def duplicates_part(documents: Sequence[Document]) -> str:
             listed.append((name, f"{pair.similarity:.3f}", _code(pair.first), _code(pair.second), said))
     head = ("group", "pairs with a run in common", "of one chain", "near duplicates", "of them not declared by a chain")
     return (
-        "## Near duplicates\n\nThe share of their five-word runs that two documents of a group have in common (Jaccard); "
-        f"from {NEAR_DUPLICATE} on they count as near duplicates.\n\n{table(head, rows)}\n\n"
+        "## Near duplicates\n\nThe share of their five-word runs that two documents of a group have in common "
+        f"(Jaccard); from {NEAR_DUPLICATE} on they count as near duplicates.\n\n{table(head, rows)}\n\n"
         f"The {N_LISTED} most alike of each group, and all near duplicates:\n\n"
         + table(("group", "similarity", "one", "other", "declared by a chain"), listed)
     )

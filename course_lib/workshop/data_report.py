@@ -77,9 +77,9 @@ def _preamble(out: Path) -> str:
     return (
         "# The data, measured\n\n"
         "Made by `course data report`: every figure on this page is computed from the files in "
-        f"[collections]({_link(COLLECTIONS, out)}). Seed {SEED}. Intervals hold 95 % and come from {N_RESAMPLES:,} bootstrap "
-        "resamples. Words are what white space divides; stems are those of Porter2 (snowballstemmer), stop words left out. "
-        f"What each part is for and how it was written stands in its data sheet: {sheets}."
+        f"[collections]({_link(COLLECTIONS, out)}). Seed {SEED}. Intervals hold 95 % and come from {N_RESAMPLES:,} "
+        "bootstrap resamples. Words are what white space divides; stems are those of Porter2 (snowballstemmer), stop "
+        f"words left out. What each part is for and how it was written stands in its data sheet: {sheets}."
     )
 
 
@@ -139,8 +139,9 @@ def _questions(questions: Sequence[Question], figures: Path) -> str:
         + table(("kind", "questions", "by hand", "by template", *SPLITS), kinds)
         + f"\n\n{save_figure(figure, figures, 'data-questions', alt + '.')}\n\n"
         + table(("shelf", *KINDS), shelves)
-        + "\n\nOn average: words of a question, stems that it shares with its gold spans, words of the first gold answer, "
-        "gold answers with aliases. In all: answers that follow from the spans without standing there, gold documents.\n\n"
+        + "\n\nOn average: words of a question, stems that it shares with its gold spans, words of the first gold "
+        "answer, gold answers with aliases. In all: answers that follow from the spans without standing there, gold "
+        "documents.\n\n"
         + table(("kind", "words", "shared stems", "answer", "aliases", "derived", "documents"), words)
     )
 
@@ -178,9 +179,9 @@ def _difficulty(documents: Sequence[Document], questions: Sequence[Question], fi
     )
     return (
         f"## Difficulty of retrieval\n\nRecall@{K}: the share of questions whose gold document is among those of the "
-        f"first {K} of {len(chunks):,} chunks, all shelves together (of a comparison, both). BM25 (bm25s, Lucene's form) "
-        "over stems; MiniLM by cosine; both over title and text of a chunk. No version filter: an older version counts "
-        "as wrong.\n\n"
+        f"first {K} of {len(chunks):,} chunks, all shelves together (of a comparison, both). BM25 (bm25s, Lucene's "
+        "form) over stems; MiniLM by cosine; both over title and text of a chunk. No version filter: an older version "
+        "counts as wrong.\n\n"
         + table(("kind", "n", "BM25", "MiniLM"), rows)
         + f"\n\n{save_figure(figure, figures, 'data-difficulty', alt + '.')}"
     )
@@ -200,9 +201,10 @@ def _closed_book(questions: Sequence[Question], out: Path, *, say: Say) -> str:
     return (
         "## Without documents\n\nThe share of answerable questions that the language model (weights "
         f"`{stored.model}`) answers without any document: its answer holds a gold answer, both in lower case, without "
-        f"articles and punctuation. Greedy, at most {stored.max_new_tokens} new tokens, {stored.dtype}, in batches padded on "
-        f"the left; of {stored.checked} answers decoded one by one as well, {stored.same} were the same to the letter and "
-        f"{stored.agreed} were judged alike. Many comparisons name their candidates, so that a guess can be right.\n\n"
+        f"articles and punctuation. Greedy, at most {stored.max_new_tokens} new tokens, {stored.dtype}, in batches "
+        f"padded on the left; of {stored.checked} answers decoded one by one as well, {stored.same} were the same to "
+        f"the letter and {stored.agreed} were judged alike. Many comparisons name their candidates, so that a guess can "
+        "be right.\n\n"
         + table(("kind", "n", "holds a gold answer"), rows)
         + f"\n\nThe answers: [{CLOSED_BOOK.name}]({_link(CLOSED_BOOK, out)})."
     )

@@ -45,12 +45,12 @@ def messages_part(figures: Path) -> str:
     near = sum(pair.similarity >= NEAR_DUPLICATE_MESSAGE for pair in pairs)
     highest = f"{pairs[0].similarity:.2f}" if pairs else "none"
     flaws = Counter(row["flaw"] for row in read_lines(RAW_KEY))
-    planted = table(("planted flaw", "lines"), sorted(flaws.items(), key=lambda item: (-item[1], item[0])))
+    planted = table(("planted flaw", "lines"), flaws.most_common())
     return (
         f"## Messages\n\n{len(messages)} messages of {min(lengths)} to {max(lengths)} words. TF-IDF + logistic "
         f"regression (scikit-learn's defaults) get {accuracy} of them right in {N_FOLDS} stratified folds; by fold "
-        f"{', '.join(f'{fold:.2f}' for fold in score.accuracies)}. Near duplicates (runs of {MESSAGE_RUN} words, Jaccard "
-        f"from {NEAR_DUPLICATE_MESSAGE} on): {near}; highest similarity {highest}.\n\n"
+        f"{', '.join(f'{fold:.2f}' for fold in score.accuracies)}. Near duplicates (runs of {MESSAGE_RUN} words, "
+        f"Jaccard from {NEAR_DUPLICATE_MESSAGE} on): {near}; highest similarity {highest}.\n\n"
         + table(("intent", "messages", *SPLITS, "words", "recall", "most often taken for"), rows)
         + f"\n\n{_confusion(score, figures)}"
         + (f"\n\nThe raw export, a second file for lesson 09, has flaws on purpose:\n\n{planted}" if planted else "")

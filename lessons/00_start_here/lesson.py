@@ -127,11 +127,11 @@ predict(
 answers = [rag(q.text) for q in sample]
 opened = np.array([contains(a.text, q.answers) for a, q in zip(answers, sample, strict=True)])
 found = np.array([
-    any(chunk.doc_id in {span.doc_id for span in q.gold} for chunk, _ in a.passages)
+    any(span.quote in chunk.text for span in q.gold for chunk, _ in a.passages)
     for a, q in zip(answers, sample, strict=True)
 ])  # fmt: skip
 print(f"closed book {closed.sum()}, with retrieval {opened.sum()} of {len(sample)} right")
-print(f"the passage shown was a right one for {found.sum()} of {len(sample)}")
+print(f"the passage shown held the gold sentence for {found.sum()} of {len(sample)}")
 
 # %% [markdown]
 # 24 questions are few. The bootstrap says how far the difference can be trusted: draw 24 questions again, with

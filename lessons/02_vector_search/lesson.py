@@ -66,8 +66,9 @@ questions = [q for q in load_questions(split="dev") if q.gold]
 queries = room.embedder([q.text for q in questions])  # (n_questions, dim)
 _, theirs = index.search(queries, 10)
 ours = np.stack([top_k(query, embeddings, 10) for query in queries])
-print(f"the same ten chunks for {np.mean([set(a) == set(b) for a, b in zip(ours, theirs, strict=True)]):.1%} of {len(queries)} questions")
-assert np.mean([len(set(a) & set(b)) for a, b in zip(ours, theirs, strict=True)]) > 9.99
+same = np.mean([set(a) == set(b) for a, b in zip(ours, theirs, strict=True)])
+print(f"the same ten chunks for {same:.1%} of {len(queries)} questions")
+assert same > 0.99  # two chunks may tie up to rounding
 
 # %% [markdown]
 # ## 2. How long does it take?
@@ -83,7 +84,7 @@ for n_copies in (1, 4, 16):
         started = time.perf_counter()
         top_k(query, many, 10)
         seconds.append(time.perf_counter() - started)
-    print(f"{len(many):>6,} vectors: {1000 * np.median(seconds):6.1f} ms a query (median of 20)")
+    print(f"{len(many):>6,} vectors: {1000 * np.median(seconds):6.2f} ms a query (median of 20)")
 
 # %% [markdown]
 # Milliseconds. For a collection of this size exact search is the right choice; approximate indexes pay on larger
@@ -95,13 +96,20 @@ for n_copies in (1, 4, 16):
 # A larger k finds more gold passages, and costs more of the model's prompt.
 
 # %%
-predict(LESSON, "k", "From k = 1 to k = 5, recall rises. Does it rise as much again from 5 to 20?", ["yes, about as much", "no, much less"])
+predict(
+    LESSON,
+    "k",
+    "Each passage from the second to the fifth adds some recall. Does each from the sixth to the twentieth add as much?",
+    ["yes, about as much", "no, less than half as much"],
+)
 
 # %%
 ks = (1, 2, 3, 5, 10, 20)
 ranking = [[chunks[i].doc_id for i in top_k(query, embeddings, max(ks))] for query in queries]
-hits = np.array([[any(d in {s.doc_id for s in q.gold} for d in row[:k]) for k in ks] for q, row in zip(questions, ranking, strict=True)])
-tokens = np.array([np.mean([len(chunks[i].text.split()) * 1.4 * k for i in range(len(chunks))]) for k in ks])
+gold = [{span.doc_id for span in q.gold} for q in questions]
+hits = np.array([[not g.isdisjoint(row[:k]) for k in ks] for g, row in zip(gold, ranking, strict=True)])
+model = load_language_model()
+tokens = np.mean([model.count_tokens(chunk.text) for chunk in chunks[::10]]) * np.array(ks)
 draws = hits[rng.integers(0, len(hits), size=(2000, len(hits)))].mean(axis=1)  # (2000, n_ks)
 recall, (low, high) = hits.mean(axis=0), np.quantile(draws, [0.025, 0.975], axis=0)
 for k, r, a, b, t in zip(ks, recall, low, high, tokens, strict=True):
@@ -113,13 +121,14 @@ axes.plot(ks, recall, color=PALETTE[0], marker="o")
 axes.fill_between(ks, low, high, color=PALETTE[0], alpha=0.2)
 axes.set(xlabel="k, passages shown", ylabel="recall@k", ylim=(0, 1), title="Each further passage finds less")
 words = ", ".join(f"{r:.2f} at k={k}" for k, r in zip(ks, recall, strict=True))
-show_figure(figure, f"A curve of recall against k with its 95 % band, rising steeply and then flattening: {words}.")
+show_figure(figure, f"A curve of recall against k with its 95 % band, rising ever more slowly: {words}.")
 
 # %%
-first, later = recall[ks.index(5)] - recall[0], recall[-1] - recall[ks.index(5)]
-print(f"1 to 5: {first:+.2f}    5 to 20: {later:+.2f}")
-assert later < first
-outcomes["k"] = "no, much less"
+early = (recall[ks.index(5)] - recall[0]) / 4  # gain of each passage from the 2nd to the 5th
+late = (recall[-1] - recall[ks.index(5)]) / 15  # from the 6th to the 20th
+print(f"2nd to 5th: {early:+.3f} a passage    6th to 20th: {late:+.3f} a passage")
+assert late < early / 2
+outcomes["k"] = "no, less than half as much"
 
 # %% [markdown]
 # The gain per passage shrinks, the price per passage does not. A small model is also led astray by passages that do not
@@ -149,7 +158,6 @@ predict(
 )
 
 # %%
-model = load_language_model()
 before = RAG(room, model, k=1)(question)
 after = RAG(room.add(sentence_chunks(news)), model, k=1)(question)
 print("before:", before.text)

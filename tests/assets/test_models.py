@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
+from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,6 +37,15 @@ def unpermuted(weights: np.ndarray, n_heads: int) -> np.ndarray:
     return pairs.swapaxes(1, 2).reshape(rows, columns)
 
 
+@pytest.fixture(scope="module")
+def packed_file() -> Any:
+    """The 4-bit file as the gguf package reads it."""
+    from gguf import GGUFReader
+
+    asset = store.manifest()["generator"]
+    return GGUFReader(store.fetch(asset) / asset.gguf)
+
+
 @pytest.mark.parametrize(
     ("packed", "unpacked", "n_heads"),
     [
@@ -43,15 +56,13 @@ def unpermuted(weights: np.ndarray, n_heads: int) -> np.ndarray:
         ("output_norm.weight", "model.norm.weight", 0),
     ],
 )
-def test_unpacked_weights_are_the_packed_ones(packed: str, unpacked: str, n_heads: int) -> None:
-    """bfloat16 keeps 8 significant bits: rounding to the nearest moves a number by at most 2^-9 of its size."""
-    from gguf import GGUFReader
+def test_unpacked_weights_are_the_packed_ones(packed: str, unpacked: str, n_heads: int, packed_file: Any) -> None:
+    """bfloat16 keeps 8 significant bits, so two neighbours differ by at most 2^-7 of their size; rounding to the
+    nearer one moves a number by at most half of that, 2^-8."""
     from gguf.quants import dequantize
     from safetensors import safe_open
 
-    asset = store.manifest()["generator"]
-    reader = GGUFReader(store.fetch(asset) / asset.gguf)
-    tensor = next(tensor for tensor in reader.tensors if tensor.name == packed)
+    tensor = next(tensor for tensor in packed_file.tensors if tensor.name == packed)
     expected = dequantize(tensor.data, tensor.tensor_type)
     if n_heads:
         expected = unpermuted(expected, n_heads)
@@ -61,7 +72,7 @@ def test_unpacked_weights_are_the_packed_ones(packed: str, unpacked: str, n_head
     assert tuple(weights.shape) == expected.shape
     found = weights.float().numpy()
     assert np.abs(found).max() > 0
-    assert (np.abs(found - expected) <= np.abs(expected) * 2.0**-8.99).all()
+    assert (np.abs(found - expected) <= np.abs(expected) * 2.0**-8).all()
 
 
 def test_the_language_model_is_the_pinned_one(language_model: LanguageModel) -> None:
@@ -208,6 +219,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (converted / "model.safetensors").write_bytes(b"unpacked" * 100)
     store.write_record(converted, {"model.safetensors": store.sha256_of(converted / "model.safetensors")})
     monkeypatch.setattr(store, "manifest", lambda: assets)
+    monkeypatch.setattr(examine.metadata, "requires", lambda name: ["numpy>=2", "no-such-package>=1"])
     return tmp_path
 
 
@@ -280,6 +292,9 @@ def test_packages_are_compared_with_the_lock(tmp_path: Path, home: Path) -> None
         return [found for found in examine.findings(tmp_path) if found.what == "packages"]
 
     assert [found.state for found in packages(f"# comment\nnumpy=={numpy.__version__}\n")] == ["ok"]
+    (missing,) = packages("no-such-package==1\n")
+    assert missing.state == "fault" and missing.detail == "missing: no-such-package"
+    assert [found.state for found in packages("not-needed-by-a-lesson==1\n")] == ["ok"]
     (wrong,) = packages("numpy==0.1\nno-such-package==1 ; sys_platform == 'plan9'\n")
     assert wrong.state == "note" and f"numpy {numpy.__version__} instead of 0.1" in wrong.detail
 
@@ -301,9 +316,31 @@ def test_findings_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
     }
 
 
-def doctor(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+@pytest.mark.xfail(strict=True, raises=metadata.PackageNotFoundError, reason="FAULT: doctor dies where the course is not installed")
+def test_a_course_that_is_not_installed_is_a_finding(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after `pip install -r requirements.lock`, or where only PYTHONPATH leads to course_lib."""
+
+    def not_installed(name: str) -> list[str]:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(examine.metadata, "requires", not_installed)
+    assert "packages" in [found.what for found in examine.findings(ROOT)]
+
+
+def lent_metadata(folder: Path) -> str:
+    """A folder for PYTHONPATH that says what the course requires, for an environment that it is not installed in."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    info = folder / f"{re.sub('[-.]+', '_', project['name'])}-0.1.0.dist-info"
+    info.mkdir(parents=True)
+    lines = ["Metadata-Version: 2.1", f"Name: {project['name']}", "Version: 0.1.0"]
+    lines += [f"Requires-Dist: {need}" for need in project["dependencies"]]
+    (info / "METADATA").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return str(folder)
+
+
+def doctor(home: Path, lent: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "course_lib.cli", "doctor", *arguments]
-    environment = os.environ | {"COURSE_HOME": str(home), "PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"COURSE_HOME": str(home), "PYTHONPATH": os.pathsep.join([str(ROOT), lent])}
     return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", cwd=ROOT, env=environment)
 
 
@@ -311,7 +348,8 @@ def test_the_command_on_a_cache_with_one_damaged_file(tmp_path: Path) -> None:
     """The real models, linked into a cache of this test's own; one file is a damaged copy."""
     for name in ("encoder", "generator", models.CONVERTED):
         shutil.copytree(store.course_home() / name, tmp_path / name, copy_function=os.link if os.name == "nt" else os.symlink)
-    healthy = doctor(tmp_path, "--json")
+    lent = lent_metadata(tmp_path / "lent")
+    healthy = doctor(tmp_path, lent, "--json")
     report = json.loads(healthy.stdout)
     states = {found["what"]: found["state"] for found in report["findings"]}
     assert states["encoder"] == states["generator"] == "ok"
@@ -322,7 +360,7 @@ def test_the_command_on_a_cache_with_one_damaged_file(tmp_path: Path) -> None:
     data = config.read_text(encoding="utf-8")
     config.unlink()
     config.write_text(data.replace("0", "1", 1), encoding="utf-8")
-    sick = doctor(tmp_path)
+    sick = doctor(tmp_path, lent)
     assert sick.returncode == 1
     assert "FAULT  encoder" in sick.stdout and "config.json is damaged" in sick.stdout
     assert "python course.py prepare" in sick.stdout
