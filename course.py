@@ -21,7 +21,9 @@ LOCK = ROOT / "requirements.lock"
 STAMP = VENV / "course-installed.json"
 FREE_BYTES = 4_000_000_000
 # Which extras of pyproject.toml a command needs; every other command is a learner's and needs "lab".
-EXTRAS = {command: ["lab", "build", "test"] for command in ("test", "build", "data", "grade", "lock", "bench", "setup-all")}
+EXTRAS = {
+    command: ["lab", "build", "test"] for command in ("test", "build", "data", "grade", "lock", "bench", "setup-all")
+}
 
 
 def main(arguments: list[str]) -> int:
@@ -80,7 +82,9 @@ def install(extras: list[str]) -> None:
     extras = sorted({*extras, *stamp.get("extras", [])})
     free = shutil.disk_usage(ROOT).free
     if free < FREE_BYTES:
-        raise SetupError(f"The course needs 4 GB of disk, but {ROOT} has {free / 1e9:.1f} GB free. Free some and run it again.")
+        raise SetupError(
+            f"The course needs 4 GB of disk, but {ROOT} has {free / 1e9:.1f} GB free. Free some and run it again."
+        )
     STAMP.unlink(missing_ok=True)  # from here on the environment counts as unfinished
     if not sound(VENV) or (stamp and not same_place):
         step("Making the virtual environment .venv")

@@ -194,7 +194,7 @@ def _exercise(number: str) -> tuple[str, Any]:
 
 @data_app.command("report")
 def data_report(
-    out: Annotated[Path | None, typer.Option(help="The page; docs/data-report.md by default. Figures go beside it.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The page, docs/data-report.md by default; figures beside it.")] = None,
 ) -> None:
     """Measure the collection, the questions and the tuning data, and write a page of figures."""
     from course_lib.workshop.data_report import write_report

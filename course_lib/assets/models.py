@@ -140,7 +140,9 @@ def _unpack(packed: Path, gguf: str, target: Path) -> None:
     AutoTokenizer.from_pretrained(packed, gguf_file=gguf, local_files_only=True).save_pretrained(target)
     model = AutoModelForCausalLM.from_pretrained(packed, gguf_file=gguf, dtype=torch.float32, local_files_only=True)
     weights = {name: value.to(torch.bfloat16) for name, value in model.state_dict().items() if name != "lm_head.weight"}
-    save_file({name: value.contiguous() for name, value in weights.items()}, target / "model.safetensors", {"format": "pt"})
+    save_file(
+        {name: value.contiguous() for name, value in weights.items()}, target / "model.safetensors", {"format": "pt"}
+    )
     config = model.config.to_dict()  # save_pretrained refuses a model that was read from a GGUF file
     config.pop("quantization_config", None)
     config.update(dtype="bfloat16", architectures=["LlamaForCausalLM"], _name_or_path="SmolLM2-135M-Instruct")

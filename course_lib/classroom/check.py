@@ -96,7 +96,7 @@ class Verdict:
         except ImportError:
             print(self)
         else:
-            display(self)  # type: ignore[no-untyped-call]
+            display(self)
         return self.points
 
     def _repr_html_(self) -> str:

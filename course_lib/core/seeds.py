@@ -15,5 +15,7 @@ def thread_count() -> int:
     """
     value = os.environ.get("COURSE_THREADS", str(THREADS))
     if not value.isdigit() or int(value) < 1:
-        raise ValueError(f"COURSE_THREADS must be a whole number of at least 1, got {value!r}; unset it to use {THREADS}")
+        raise ValueError(
+            f"COURSE_THREADS must be a whole number of at least 1, got {value!r}; unset it to use {THREADS}"
+        )
     return int(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, fields
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,4 +54,6 @@ def as_dataset(documents: Iterable[Document]) -> datasets.Dataset:
 
     features = datasets.Features({field.name: datasets.Value("string") for field in fields(Document)})
     features["date"] = datasets.Value("date32")
-    return datasets.Dataset.from_list([asdict(document) for document in documents], features=features)
+    rows = list(documents)
+    columns = {name: [getattr(document, name) for document in rows] for name in features}
+    return datasets.Dataset.from_dict(columns, features=features)

@@ -48,7 +48,9 @@ class LanguageModel:
             output = self.model.generate(**inputs, do_sample=False, max_new_tokens=max_new_tokens)
         return str(self.tokenizer.decode(output[0, n_tokens:], skip_special_tokens=True)).strip()
 
-    def mean_log_likelihood(self, conversations: Sequence[Sequence[Message]], reply: str, *, batch_size: int = 8) -> list[float]:
+    def mean_log_likelihood(
+        self, conversations: Sequence[Sequence[Message]], reply: str, *, batch_size: int = 8
+    ) -> list[float]:
         """Return how likely the model finds reply as the next message of each conversation.
 
         The mean over the reply's tokens of ln p(token), each <= 0; larger is likelier. Logits are computed for the
@@ -59,13 +61,17 @@ class LanguageModel:
         target = self.tokenizer(reply, add_special_tokens=False)["input_ids"]
         if not target:
             raise ValueError("reply must hold at least one token, got none")
-        prompts = [self.tokenizer(self.prompt(messages), add_special_tokens=False)["input_ids"] for messages in conversations]
+        prompts = [
+            self.tokenizer(self.prompt(messages), add_special_tokens=False)["input_ids"] for messages in conversations
+        ]
         order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
         scores = [0.0] * len(prompts)
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
             longest = max(len(prompts[i]) for i in rows) + len(target)
-            ids = torch.full((len(rows), longest), int(self.tokenizer.pad_token_id))  # (n, n_tokens), padded on the left
+            ids = torch.full(
+                (len(rows), longest), int(self.tokenizer.pad_token_id)
+            )  # (n, n_tokens), padded on the left
             mask = torch.zeros_like(ids)
             for row, i in enumerate(rows):
                 sequence = torch.tensor([*prompts[i], *target])
@@ -73,10 +79,16 @@ class LanguageModel:
             positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
             with torch.inference_mode():
                 logits = self.model(
-                    input_ids=ids, attention_mask=mask, position_ids=positions, logits_to_keep=len(target) + 1, use_cache=False
+                    input_ids=ids,
+                    attention_mask=mask,
+                    position_ids=positions,
+                    logits_to_keep=len(target) + 1,
+                    use_cache=False,
                 ).logits[:, :-1]  # (n, n_target, n_vocabulary)
             log_p = logits.float().log_softmax(dim=-1)
-            chosen = log_p.gather(2, torch.tensor(target)[None, :, None].expand(len(rows), -1, 1))[:, :, 0]  # (n, n_target)
+            chosen = log_p.gather(2, torch.tensor(target)[None, :, None].expand(len(rows), -1, 1))[
+                :, :, 0
+            ]  # (n, n_target)
             for i, value in zip(rows, chosen.mean(dim=1).tolist(), strict=True):
                 scores[i] = float(value)
         return scores

@@ -36,7 +36,9 @@ def within_budget(passages: Sequence[Chunk], count_tokens: Callable[[str], int],
             break
         kept.append(chunk)
     if passages and not kept:
-        raise ValueError(f"budget must hold at least the first passage ({used} tokens), got {budget}; use shorter chunks")
+        raise ValueError(
+            f"budget must hold at least the first passage ({used} tokens), got {budget}; use shorter chunks"
+        )
     return kept
 
 

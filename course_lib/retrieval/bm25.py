@@ -23,7 +23,14 @@ def stems(text: str) -> list[str]:
 
 
 def bm25_scores(
-    tf: FloatArray, df: FloatArray, doc_len: FloatArray, *, n_docs: int, mean_len: float, k1: float = 1.2, b: float = 0.75
+    tf: FloatArray,
+    df: FloatArray,
+    doc_len: FloatArray,
+    *,
+    n_docs: int,
+    mean_len: float,
+    k1: float = 1.2,
+    b: float = 0.75,
 ) -> FloatArray:
     """Score every document for one query, as Lucene does (Robertson & Zaragoza, 2009).
 

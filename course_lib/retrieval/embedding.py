@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from course_lib.assets import models, store
 from course_lib.core.validate import FloatArray
@@ -15,7 +16,7 @@ from course_lib.core.validate import FloatArray
 MAX_TOKENS = 256
 
 
-def mean_pool(token_vectors: FloatArray, attention_mask: FloatArray) -> FloatArray:
+def mean_pool(token_vectors: FloatArray, attention_mask: npt.ArrayLike) -> FloatArray:
     """Average the vectors of the real tokens of each text (Reimers & Gurevych, 2019).
 
     token_vectors: (n, n_tokens, dim); attention_mask: (n, n_tokens), 1 for a token, 0 for padding.
@@ -30,7 +31,7 @@ def mean_pool(token_vectors: FloatArray, attention_mask: FloatArray) -> FloatArr
     n_tokens = mask.sum(axis=1, keepdims=True)  # (n, 1)
     if not n_tokens.all():
         raise ValueError(f"text {int(np.argmin(n_tokens))} has no token: the mean of nothing is undefined")
-    return (vectors * mask[:, :, None]).sum(axis=1) / n_tokens  # (n, dim)
+    return np.asarray((vectors * mask[:, :, None]).sum(axis=1) / n_tokens, dtype=np.float32)  # (n, dim)
 
 
 def normalise(vectors: FloatArray) -> FloatArray:
@@ -42,7 +43,7 @@ def normalise(vectors: FloatArray) -> FloatArray:
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)  # (n, 1)
     if not (lengths > 0).all():
         raise ValueError(f"row {int(np.argmin(lengths))} is all zeros and has no direction: look at its text")
-    return vectors / lengths  # (n, dim)
+    return np.asarray(vectors / lengths, dtype=np.float32)  # (n, dim)
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,9 @@ class ContextualEmbedder:
         ids = self.tokenizer(list(texts), truncation=True, max_length=self.max_tokens)["input_ids"] if texts else []
         order = sorted(range(len(texts)), key=lambda i: (len(ids[i]), i))
         batches = [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
-        bar = tqdm(total=len(texts), desc="Embedding", unit="text", disable=not self.progress or len(texts) < 100, leave=False)
+        bar = tqdm(
+            total=len(texts), desc="Embedding", unit="text", disable=not self.progress or len(texts) < 100, leave=False
+        )
         with torch.inference_mode(), bar:
             for rows in reversed(batches):  # longest first: the estimate of the bar is then never too rosy
                 batch = self.tokenizer.pad({"input_ids": [ids[i] for i in rows]}, return_tensors="pt")
@@ -108,7 +111,9 @@ def cached_embeddings(
             known = _read_cache(path)
             known.update({key: vector for (key, _), vector in zip(new, vectors, strict=True)})
             _write_cache(path, known)
-    return np.stack([known[key] for key in keys]) if keys else np.empty((0, embedder.model.config.hidden_size), np.float32)
+    return (
+        np.stack([known[key] for key in keys]) if keys else np.empty((0, embedder.model.config.hidden_size), np.float32)
+    )
 
 
 def _read_cache(path: Any) -> dict[str, FloatArray]:

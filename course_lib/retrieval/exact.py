@@ -37,7 +37,9 @@ class ExactIndex:
         self.embeddings_ = require_matrix(embeddings, name="embeddings")
         self.ids_ = list(ids)
         if len(self.ids_) != len(self.embeddings_):
-            raise ValueError(f"ids must be one for each of the {len(self.embeddings_)} embeddings, got {len(self.ids_)}")
+            raise ValueError(
+                f"ids must be one for each of the {len(self.embeddings_)} embeddings, got {len(self.ids_)}"
+            )
         if len(set(self.ids_)) != len(self.ids_):
             raise ValueError("ids must differ from one another: an id comes twice")
         return self

@@ -52,7 +52,8 @@ class QueryLikelihoodReranker:
             return []
         chunks = [self.chunk(hit.chunk_id) for hit in ranking]
         conversations = [
-            [{"role": "user", "content": f"{chunk.title} ({chunk.date:%B %Y}). {chunk.text}\n\n{ASK}"}] for chunk in chunks
+            [{"role": "user", "content": f"{chunk.title} ({chunk.date:%B %Y}). {chunk.text}\n\n{ASK}"}]
+            for chunk in chunks
         ]
         likelihood = standardised(np.array(self.model.mean_log_likelihood(conversations, query)))  # (n,)
         first_stage = standardised(np.array([hit.score for hit in ranking]))  # (n,)

@@ -83,7 +83,13 @@ def answer_as_json(answer: Answer) -> dict[str, Any]:
         "question": answer.question,
         "answer": answer.text,
         "citations": [
-            {"number": c.number, "doc_id": c.doc_id, "chunk_id": c.chunk_id, "title": c.title, "date": c.date.isoformat()}
+            {
+                "number": c.number,
+                "doc_id": c.doc_id,
+                "chunk_id": c.chunk_id,
+                "title": c.title,
+                "date": c.date.isoformat(),
+            }
             for c in answer.citations
         ],
         "passages": [

@@ -32,7 +32,9 @@ def superseded(*shelves: str) -> set[str]:
     return {document.doc_id for document in load_documents(*shelves) if document.superseded_by}
 
 
-def reading_room_rag(*shelves: str, k: int = 1, progress: bool = False, say: Callable[[str], None] | None = None) -> RAG:
+def reading_room_rag(
+    *shelves: str, k: int = 1, progress: bool = False, say: Callable[[str], None] | None = None
+) -> RAG:
     """Return the system behind `course ask`: words and meaning fused, versions minded, the ten best read again.
 
     One passage is shown by default: a model of this size answers worse from three.

@@ -17,7 +17,8 @@ _WRAP = """<style>
 .course-options, .course-options .widget-radio-box { height: auto; max-height: none; overflow: visible; }
 .course-options.course-options label { display: flex; flex-direction: row-reverse; justify-content: flex-end;
   height: auto; min-height: 20px; line-height: 1.4; white-space: normal; }
-.course-options.course-options label input { flex: none; align-self: flex-start; float: none; height: 16px; margin: 1px 6px 0 0; }
+.course-options.course-options label input { flex: none; align-self: flex-start; float: none;
+  height: 16px; margin: 1px 6px 0 0; }
 </style>"""
 
 

@@ -33,7 +33,7 @@ def show_figure(figure: Figure, alt: str) -> None:
 
     element, picture = figure_html(figure, alt)
     plt.close(figure)
-    display({"text/html": element, "image/png": picture, "text/plain": alt}, raw=True)  # type: ignore[no-untyped-call]
+    display({"text/html": element, "image/png": picture, "text/plain": alt}, raw=True)
 
 
 def show_widget(widget: Widget, static_html: str, alt: str) -> None:
@@ -46,4 +46,4 @@ def show_widget(widget: Widget, static_html: str, alt: str) -> None:
         "version_minor": 0,
         "model_id": widget.model_id,
     }
-    display(bundle, raw=True)  # type: ignore[no-untyped-call]
+    display(bundle, raw=True)

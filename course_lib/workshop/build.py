@@ -82,7 +82,12 @@ def read_source(path: Path, *, measured: str = "") -> NotebookNode:
     notebook.cells.insert(1, first)
     if path.name == "exercise.py":
         first.metadata["nbgrader"] = {
-            "grade": False, "grade_id": "colab", "locked": True, "solution": False, "schema_version": 3, "task": False,
+            "grade": False,
+            "grade_id": "colab",
+            "locked": True,
+            "solution": False,
+            "schema_version": 3,
+            "task": False,
         }
     seen: dict[str, int] = {}
     for cell in notebook.cells:
@@ -93,7 +98,13 @@ def read_source(path: Path, *, measured: str = "") -> NotebookNode:
         cell["id"] = key if seen[key] == 1 else f"{key}-{seen[key]}"
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    return notebook
+    return _notebook(notebook)
+
+
+def _notebook(value: Any) -> NotebookNode:
+    if not isinstance(value, NotebookNode):
+        raise TypeError(f"expected a notebook, got {type(value).__name__}")
+    return value
 
 
 def imported_modules(source: str, package_root: Path) -> set[Path]:
@@ -170,7 +181,9 @@ def execute(notebook: NotebookNode, folder: Path, name: str) -> tuple[float, flo
         peak = float(probe.outputs[0].text)
     _tidy_outputs(notebook, name)
     if minutes > MAX_MINUTES or peak > MAX_GB:
-        raise BuildError(f"{name} took {minutes:.1f} min and {peak:.2f} GB; a lesson may take {MAX_MINUTES} min and {MAX_GB} GB")
+        raise BuildError(
+            f"{name} took {minutes:.1f} min and {peak:.2f} GB; a lesson may take {MAX_MINUTES} min and {MAX_GB} GB"
+        )
     return minutes, peak
 
 
@@ -202,7 +215,9 @@ def measured_line(minutes: float, peak: float) -> str:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     seconds = minutes * 60
     duration = f"{seconds:.0f} seconds" if seconds < 90 else f"{minutes:.1f} minutes"
-    return f"**Measured when built**: {duration} to run, {peak:.1f} GB of memory at peak, on {cores} cores without a GPU."
+    return (
+        f"**Measured when built**: {duration} to run, {peak:.1f} GB of memory at peak, on {cores} cores without a GPU."
+    )
 
 
 def _write(path: Path, notebook: NotebookNode) -> None:
@@ -216,7 +231,7 @@ def _write(path: Path, notebook: NotebookNode) -> None:
 def _committed(path: Path) -> NotebookNode | None:
     if not path.is_file():
         return None
-    return nbformat.from_dict(nbformat.read(path, as_version=4))
+    return _notebook(nbformat.from_dict(nbformat.read(path, as_version=4)))
 
 
 def build_lesson(lesson: Lesson, *, force: bool, say: Say) -> None:
@@ -234,7 +249,12 @@ def build_lesson(lesson: Lesson, *, force: bool, say: Say) -> None:
     for cell, executed in zip(fresh.cells, notebook.cells, strict=True):
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = executed.outputs, executed.execution_count
-    fresh.metadata["course"] = {"fingerprint": mark, "measured": line, "minutes": round(minutes, 2), "peak_gb": round(peak, 2)}
+    fresh.metadata["course"] = {
+        "fingerprint": mark,
+        "measured": line,
+        "minutes": round(minutes, 2),
+        "peak_gb": round(peak, 2),
+    }
     _write(target, fresh)
     say(f"{lesson.name}: {line.replace('**', '')}")
 
@@ -256,13 +276,21 @@ def learners_version(full: NotebookNode, name: str) -> NotebookNode:
     notebook, resources = copy.deepcopy(full), {"nbgrader": {"notebook": name}}
     config = Config()
     config.ClearSolutions.code_stub = {"python": "raise NotImplementedError  # write your code here"}
-    for step in ("LockCells", "ClearSolutions", "ClearOutput", "CheckCellMetadata", "ClearHiddenTests", "ClearMarkScheme", "ComputeChecksums"):
+    for step in (
+        "LockCells",
+        "ClearSolutions",
+        "ClearOutput",
+        "CheckCellMetadata",
+        "ClearHiddenTests",
+        "ClearMarkScheme",
+        "ComputeChecksums",
+    ):
         notebook, resources = getattr(preprocessors, step)(config=config).preprocess(notebook, resources)
     for number, cell in enumerate(notebook.cells, start=1):
         for marker in LEFTOVERS:
             if marker in cell.source:
                 raise BuildError(f"{name}: cell {number} of the exercise still holds {marker!r}")
-    return nbformat.from_dict(notebook)
+    return _notebook(nbformat.from_dict(notebook))
 
 
 def build_exercise(lesson: Lesson) -> None:
@@ -293,9 +321,13 @@ def check_all(root: Path, numbers: list[str]) -> list[str]:
         if committed is None:
             problems.append(f"notebooks/{lesson.name}.ipynb is missing: run course build {lesson.name[:2]}")
             continue
-        source = read_source(lesson.folder / "lesson.py", measured=committed.metadata.get("course", {}).get("measured", ""))
+        source = read_source(
+            lesson.folder / "lesson.py", measured=committed.metadata.get("course", {}).get("measured", "")
+        )
         if _without_outputs(source) != _without_outputs(committed):
-            problems.append(f"notebooks/{lesson.name}.ipynb differs from its source: run course build {lesson.name[:2]}")
+            problems.append(
+                f"notebooks/{lesson.name}.ipynb differs from its source: run course build {lesson.name[:2]}"
+            )
         elif any(cell.cell_type == "code" and cell.execution_count is None for cell in committed.cells):
             problems.append(f"notebooks/{lesson.name}.ipynb was not executed: run course build {lesson.name[:2]}")
         full = solution(lesson)
@@ -303,7 +335,9 @@ def check_all(root: Path, numbers: list[str]) -> list[str]:
             for kind, notebook in (("solutions", full), ("exercises", learners_version(full, lesson.name))):
                 built = _committed(lesson.target(kind))
                 if built is None or _without_outputs(built) != _without_outputs(nbformat.from_dict(notebook)):
-                    problems.append(f"{kind}/{lesson.name}.ipynb differs from its source: run course build {lesson.name[:2]}")
+                    problems.append(
+                        f"{kind}/{lesson.name}.ipynb differs from its source: run course build {lesson.name[:2]}"
+                    )
     if not numbers:
         names = {lesson.name for lesson in known}
         for kind in ("notebooks", "solutions", "exercises"):

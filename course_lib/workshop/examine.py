@@ -44,7 +44,9 @@ def _disk() -> Finding:
     free = shutil.disk_usage(place).free / 1e9
     detail = f"{free:.1f} GB free for the cache"
     if not os.access(place, os.W_OK):
-        return Finding("disk", "fault", f"the cache folder {home} cannot be written", "set COURSE_HOME to a folder of yours")
+        return Finding(
+            "disk", "fault", f"the cache folder {home} cannot be written", "set COURSE_HOME to a folder of yours"
+        )
     if free < 1:
         return Finding("disk", "fault", detail, f"free 1 GB at {home}, or set COURSE_HOME to another disk")
     return Finding("disk", "ok", detail)
@@ -55,7 +57,9 @@ def _memory() -> Finding:
 
     total = min(psutil.virtual_memory().total, _container_limit()) / 1e9
     if total < 1.9:
-        return Finding("memory", "fault", f"{total:.1f} GB", "lessons need 2 GB: close programs or ask for a larger container")
+        return Finding(
+            "memory", "fault", f"{total:.1f} GB", "lessons need 2 GB: close programs or ask for a larger container"
+        )
     return Finding("memory", "ok", f"{total:.1f} GB")
 
 
@@ -80,7 +84,9 @@ def _threads() -> Finding:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     detail = f"{threads} used, {cores} cores here"
     if cores < threads:
-        return Finding("threads", "note", detail, f"set COURSE_THREADS={cores}: more threads than cores slow down every lesson")
+        return Finding(
+            "threads", "note", detail, f"set COURSE_THREADS={cores}: more threads than cores slow down every lesson"
+        )
     return Finding("threads", "ok", detail)
 
 
@@ -133,12 +139,16 @@ def _models() -> Iterator[Finding]:
     for asset in store.manifest().values():
         variable = f"COURSE_{asset.name.upper()}"
         if own := os.environ.get(variable):
-            yield Finding(asset.name, "note", f"{variable}={own}", "figures in the lessons hold for the pinned model only")
+            yield Finding(
+                asset.name, "note", f"{variable}={own}", "figures in the lessons hold for the pinned model only"
+            )
             continue
         folders = [(store.course_home() / asset.name, asset.files)]
         if asset.gguf:
             folders.append((store.course_home() / models.CONVERTED, {}))
-        problems = [problem for folder, files in folders if (problem := store.damage(folder, thorough=True, expected=files))]
+        problems = [
+            problem for folder, files in folders if (problem := store.damage(folder, thorough=True, expected=files))
+        ]
         if problems:
             yield Finding(asset.name, "fault", f"{asset.model}: {'; '.join(problems)}", "python course.py prepare")
         else:
@@ -153,9 +163,16 @@ def _kernel() -> Finding:
     except NoSuchKernel:
         return Finding("kernel", "fault", "JupyterLab has no kernel python3", f"delete .venv and run: {SETUP}")
     interpreter = shutil.which(spec.argv[0]) or spec.argv[0]
-    if "{" not in interpreter and spec.argv[0] not in ("python", "python3") and Path(interpreter) != Path(sys.executable):
+    if (
+        "{" not in interpreter
+        and spec.argv[0] not in ("python", "python3")
+        and Path(interpreter) != Path(sys.executable)
+    ):
         return Finding(
-            "kernel", "note", f"python3 starts {interpreter}", f"notebooks use another Python: start the Lab with {SETUP}"
+            "kernel",
+            "note",
+            f"python3 starts {interpreter}",
+            f"notebooks use another Python: start the Lab with {SETUP}",
         )
     return Finding("kernel", "ok", "python3 starts this environment")
 
@@ -164,7 +181,11 @@ def _processor() -> Iterator[Finding]:
     import torch
 
     pays = models.bf16_pays()
-    yield Finding("number format", "ok", "bfloat16, which this processor computes in hardware" if pays else "float32 (bfloat16 would not pay here)")
+    yield Finding(
+        "number format",
+        "ok",
+        "bfloat16, which this processor computes in hardware" if pays else "float32 (bfloat16 would not pay here)",
+    )
     if torch.cuda.is_available():
         yield Finding("GPU", "ok", f"{torch.cuda.get_device_name()} (the course does not need it)")
     else:

@@ -97,27 +97,27 @@ def test_the_encoder_is_the_pinned_one(embedder: ContextualEmbedder) -> None:
 # ---------------------------------------------------------------- models of the learner's own
 
 
-def tiny_llama(folder: Path, embedder: ContextualEmbedder, *, chat_template: str | None) -> Path:
+def tiny_llama(folder: Path, tokenizer: Any, *, chat_template: str | None) -> Path:
     """A language model of a few kilobytes with random weights, saved as a learner would have it."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    tokenizer = embedder.tokenizer
     config = LlamaConfig(
         vocab_size=len(tokenizer), hidden_size=16, intermediate_size=24, num_hidden_layers=1, num_attention_heads=2,
         num_key_value_heads=1, max_position_embeddings=128,
     )  # fmt: skip
     LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    (folder / "chat_template.jinja").unlink()
     if chat_template:
         (folder / "chat_template.jinja").write_text(chat_template)
     return folder
 
 
 def test_a_language_model_of_the_learners_own(
-    tmp_path: Path, embedder: ContextualEmbedder, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, language_model: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     template = "{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}assistant:"
-    folder = tiny_llama(tmp_path / "mine", embedder, chat_template=template)
+    folder = tiny_llama(tmp_path / "mine", language_model.tokenizer, chat_template=template)
     monkeypatch.setenv("COURSE_GENERATOR", str(folder))
     monkeypatch.setenv("COURSE_DTYPE", "float32")
     own = LanguageModel(*models.load_generator.__wrapped__())
@@ -128,9 +128,9 @@ def test_a_language_model_of_the_learners_own(
 
 
 def test_a_model_without_chat_template_is_refused(
-    tmp_path: Path, embedder: ContextualEmbedder, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, language_model: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = tiny_llama(tmp_path / "base", embedder, chat_template=None)
+    folder = tiny_llama(tmp_path / "base", language_model.tokenizer, chat_template=None)
     monkeypatch.setenv("COURSE_GENERATOR", str(folder))
     with pytest.raises(AssetError, match="has no chat template: name an instruction-tuned model in COURSE_GENERATOR"):
         models.load_generator.__wrapped__()
