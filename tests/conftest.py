@@ -10,12 +10,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from course_lib.generation.language_model import LanguageModel, load_language_model
 from course_lib.retrieval.embedding import ContextualEmbedder, load_embedder
 
 os.environ["MPLBACKEND"] = "Agg"
+# A busy machine must not fail a test: no deadlines, and the same examples on every run.
+hypothesis.settings.register_profile(
+    "course", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("course")
 
 
 class ReachedOut(OSError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import pairwise
 
 from course_lib.core.types import Chunk, Document
 
@@ -23,7 +24,7 @@ def sentence_spans(text: str) -> list[tuple[int, int]]:
             borders.append(match.end())
     borders.append(len(text))
     spans = []
-    for start, end in zip(borders, borders[1:], strict=False):
+    for start, end in pairwise(borders):
         stretch = text[start:end]
         if stretch.strip():
             spans.append((start + len(stretch) - len(stretch.lstrip()), start + len(stretch.rstrip())))

@@ -217,7 +217,7 @@ SAME_TEAM = {"United States": "USA", "Côte d'Ivoire": "Ivory Coast"} | dict.fro
     ("Bosnia & Herzegovina", "Bosnia and Herzegovina"), "Bosnia-Herzegovina"
 )
 WINNING = re.compile(r"\b(?:beat|beats|beaten|beating|defeat(?:s|ed|ing)?)\b")
-DRAWN_AT = re.compile(r"\b(?:drew|drawn|drawing)\b[^\d;:]*$")
+DRAWN_AT = re.compile(r"\b(?:drew|drawn|drawing)\s+$")
 
 
 @dataclass(frozen=True)
@@ -288,12 +288,11 @@ def possible_teams(sentence: str, place: int) -> list[tuple[re.Match[str], re.Ma
             before[name] = mention
         else:
             after.setdefault(name, mention)
-    *_, last = [None, *before.values()]
-    other = next((mention for name, mention in after.items() if last and name != team(last.group())), None)
-    pairs = [(one, two) for one, two in [list(before.values())[-2:]] if one] if len(before) > 1 else []
-    if last and other and not any(WINNING.search(sentence[one.end() : two.start()]) for one, two in pairs):
-        pairs.append((last, other))
-    return pairs
+    named = list(before.values())
+    pairs = [(named[-2], named[-1])] if len(named) > 1 else []
+    settled = any(WINNING.search(sentence[one.end() : two.start()]) for one, two in pairs)
+    others = [mention for name, mention in after.items() if named and name != team(named[-1].group())]
+    return pairs + [(named[-1], other) for other in others[:1] if not settled]
 
 
 def agreeing(sentence: str, found: re.Match[str], pair: tuple[re.Match[str], re.Match[str]]) -> list[Played]:
