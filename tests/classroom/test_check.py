@@ -205,6 +205,7 @@ NAN, INF = float("nan"), float("inf")
         ("a", "a"), (np.str_("a"), "a"), (None, None), (True, True), (np.True_, True), (np.array(True), True),
         ({"a": 1.0}, {"a": 1}), ({}, {}), ({1, 2}, {2, 1}), (INF, INF), (np.array([INF]), np.array([INF])),
     ],
+    ids=lambda value: f"{value!s:.20}",
 )  # fmt: skip
 def test_what_agrees(value: Any, expected: Any) -> None:
     assert agree(value, expected, 1e-4)
@@ -222,6 +223,7 @@ def test_what_agrees(value: Any, expected: Any) -> None:
         (np.array([NAN]), np.array([NAN])), (["x" * 9, 1.0], np.zeros(2)), ("a", "b"), (b"a", "a"), ("a ", "a"),
         (0, None), ("", None), ({"a": 1}, {"b": 1}), ({}, {"a": 1}), ([("a", 1)], {"a": 1}),
     ],
+    ids=lambda value: f"{value!s:.20}",
 )  # fmt: skip
 def test_what_does_not_agree(value: Any, expected: Any) -> None:
     assert not agree(value, expected, 1e-4)

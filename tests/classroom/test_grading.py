@@ -449,6 +449,13 @@ def test_a_worker_is_told_the_arguments_and_nothing_else(
 
 
 @needs_sandbox
+def test_memory_is_limited(full: dict[str, Any], release: Path, tmp_path: Path) -> None:
+    notebook = with_sources(full, {"counting-code": body("return np.zeros(10**9, dtype=np.int8)")})
+    verdict = grade(save(tmp_path / "eve.ipynb", notebook), release).verdicts[0]
+    assert verdict.status == "crashed" and "Unable to allocate" in verdict.message
+
+
+@needs_sandbox
 def test_six_attacks_in_one_notebook_end_in_time(full: dict[str, Any], release: Path, tmp_path: Path) -> None:
     bodies = ["while True: pass", "import os; os._exit(1)", "import time; time.sleep(99)", "return [0] * 10**8"]
     sources = {}
@@ -516,6 +523,26 @@ def test_data_crosses_the_border_unchanged() -> None:
 def test_what_is_no_data_does_not_cross(value: Any) -> None:
     with pytest.raises(NotData):
         encode(value)
+
+
+def test_only_the_data_of_a_subclass_crosses_not_its_methods() -> None:
+    def lies(*args: Any, **keywords: Any) -> Any:
+        raise AssertionError("a method of the learner's was called")
+
+    methods = {name: lies for name in ("__iter__", "__len__", "__getitem__", "__eq__", "items", "keys", "__index__")}
+    methods |= {
+        name: lies for name in ("__pos__", "__int__", "__float__", "bit_length", "to_bytes", "tolist", "tobytes")
+    }
+    true = ([1, "a"], (1,), {"a": 1}, 7, 0.5)
+    for value in true:
+        back = decode(encode(type("Liar", (type(value),), methods)(value)))
+        assert back == value and type(back) is type(value)
+    array = np.arange(3.0).view(
+        type("Liar", (np.ndarray,), methods | {"shape": property(lies), "nbytes": property(lies)})
+    )
+    assert decode(encode(array)).tolist() == [0.0, 1.0, 2.0]
+    with pytest.raises(NotData):
+        encode(type("Liar", (str,), {})("a"))
 
 
 def test_every_damage_to_a_reply_is_noticed() -> None:

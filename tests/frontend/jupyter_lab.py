@@ -56,7 +56,7 @@ class Visit:
 
     def open(self, name: str, *, kernel: bool = True) -> None:
         """Show a notebook; with kernel, wait until it answers, else start none."""
-        self.page.goto(f"{self.lab.address}/lab?token={TOKEN}")
+        self.page.goto(f"{self.lab.address}/lab?token={TOKEN}&reset")
         self.page.wait_for_function("window.jupyterapp !== undefined")
         self.page.evaluate("window.jupyterapp.restored")
         preference = {} if kernel else {"shouldStart": False, "canStart": False, "autoStartDefault": False}
