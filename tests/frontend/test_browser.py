@@ -187,6 +187,7 @@ def test_in_the_dark_theme_too(live):
     live.page.evaluate(change, "JupyterLab Dark")
     try:
         live.page.wait_for_function("document.body.dataset.jpThemeLight === 'false'")
+        live.page.wait_for_selector("#jupyterlab-splash", state="detached")
         words, paper = live.cell(MAP).evaluate(
             """output => [getComputedStyle(output.querySelector('td')).color,
                           getComputedStyle(output.querySelector('svg[role=img]')).backgroundColor]"""
