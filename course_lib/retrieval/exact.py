@@ -50,7 +50,7 @@ class ExactIndex:
             raise NotFittedError("this index is empty: call fit(embeddings, ids) first")
         query = require_matrix(np.asarray(query)[None, :], name="query", dim=self.embeddings_.shape[1])[0]
         require_k(k, len(self.ids_), of="indexed chunks")
-        similarities = self.embeddings_ @ query  # (n,)
+        similarities = (self.embeddings_ @ query).round(6)  # (n,); equal vectors differ in the 7th digit by their place
         # all that tie with the k-th are candidates, so that ranked() lets ties fall by id
         kth = similarities[top_k(similarities, k)[-1]]
         candidates = np.flatnonzero(similarities >= kth)

@@ -98,6 +98,8 @@ def _packages(root: Path) -> Iterator[Finding]:
     pins = pinned_versions(lock.read_text(encoding="utf-8"))
     wrong, missing = [], []
     needed = _needed()
+    if not needed:
+        yield Finding("course", "note", "course_lib is not installed, only found on the path", f"run: {SETUP}")
     for name, version in pins.items():
         try:
             found = metadata.version(name)
@@ -130,7 +132,10 @@ def pinned_versions(lock: str) -> dict[str, str]:
 
 def _needed() -> set[str]:
     """Names of what a learner needs: the package's own requirements and those of the extra "lab"."""
-    lines = metadata.requires("rag-and-fine-tuning-measured") or []
+    try:
+        lines = metadata.requires("rag-and-fine-tuning-measured") or []
+    except metadata.PackageNotFoundError:
+        return set()
     own = [line for line in lines if "extra ==" not in line or re.search(r"extra == ['\"]lab['\"]", line)]
     return {re.split(r"[ <>=!~;\[]", line, maxsplit=1)[0].lower() for line in own}
 

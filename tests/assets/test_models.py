@@ -316,7 +316,6 @@ def test_findings_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
     }
 
 
-@pytest.mark.xfail(strict=True, raises=metadata.PackageNotFoundError, reason="FAULT: doctor dies where the course is not installed")
 def test_a_course_that_is_not_installed_is_a_finding(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As after `pip install -r requirements.lock`, or where only PYTHONPATH leads to course_lib."""
 

@@ -271,7 +271,6 @@ def test_a_record_that_is_no_text_is_damage(beside: Path, asset: Asset) -> None:
     assert damage(folder) == "verified.json cannot be read"
 
 
-@pytest.mark.xfail(strict=True, raises=(IndexError, ValueError), reason="FAULT: damage() crashes on such a record")
 @pytest.mark.parametrize("signature", ["[]", '["10000"]'])
 def test_a_record_with_half_a_signature_is_no_crash(signature: str, beside: Path, asset: Asset) -> None:
     folder = fetch(asset)
@@ -354,7 +353,6 @@ def test_the_hub_is_asked_second_and_may_be_out_of_reach(
     assert not (home / "tiny").exists() and leftovers(home) == []
 
 
-@pytest.mark.xfail(strict=True, reason="FAULT: the hub's client tries six times, 23 seconds, before the offline message")
 def test_offline_is_told_at_once(
     home: Path, asset: Asset, said: list[str], reached_out: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -365,6 +363,7 @@ def test_offline_is_told_at_once(
 def test_the_hub_helps_out_where_the_index_has_nothing(
     home: Path, asset: Asset, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(store, "_hub_answers", lambda: True)
     monkeypatch.delenv("HF_HUB_OFFLINE")
     no_pip(monkeypatch)
     import huggingface_hub
@@ -520,7 +519,6 @@ def test_killed_while_mending_leaves_the_old_folder(beside: Path, home: Path, as
     assert contents(fetch(asset, say=lambda _: None)) == FILES
 
 
-@pytest.mark.xfail(strict=True, reason="FAULT: nobody clears the folder that a killed process was filling")
 def test_what_a_killed_fetch_left_behind_is_cleared_away(beside: Path, home: Path, asset: Asset) -> None:
     """Else every interrupted start costs the disk another 90 MB for ever."""
     killed_while_fetching(asset, home)

@@ -33,7 +33,7 @@ from course_lib.corpus.question_quality import (
     shared_with_gold,
 )
 
-TEXTS = st.lists(st.sampled_from("the fee is due at noon on the day of a bill".split()), max_size=12).map(" ".join)
+TEXTS = st.lists(st.sampled_from(["the", "fee", "is", "due", "on", "a", "bill"]), max_size=12).map(" ".join)
 
 
 def document(doc_id: str, text: str = "", day: int = 1, **links: str) -> Document:
@@ -184,7 +184,7 @@ def test_an_answer_is_found_as_whole_words_only() -> None:
 
 def test_shared_words_are_counted_after_stemming() -> None:
     asked = question(("x",), ("a", "The fee was refunded."), ("b", "Pay monthly."), text="Is a refund paid in months?")
-    assert shared_with_gold(asked) == {"refund"}
+    assert shared_with_gold(asked) == {"refund", "month"}  # "paid" and "pay" have different stems
     assert not answer_in_span(asked)
     assert answer_in_span(question(("no", "refunded"), ("a", "The fee was refunded.")))
 
