@@ -46,6 +46,7 @@ def lab(
     prepare()
     for words in lay_out_exercises(ROOT / "exercises", ROOT / "my_work"):
         say(words)
+    no_announcements()
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}", f"--port={port}", f"--ip={ip}"]
     command += ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     command += ["--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb"]
@@ -53,6 +54,20 @@ def lab(
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command += ["--allow-root"]  # in a container; elsewhere the server would refuse to start as root
     raise typer.Exit(subprocess.run(command, env=os.environ | {"TQDM_MININTERVAL": "0.5"}).returncode)
+
+
+def no_announcements() -> None:
+    """Turn off JupyterLab's news pop-up in this environment: it asks to reach the network."""
+    path = Path(sys.prefix) / "etc" / "jupyter" / "labconfig" / "page_config.json"
+    extension = "@jupyterlab/apputils-extension:announcements"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        config = {}
+    if not config.get("disabledExtensions", {}).get(extension):
+        config.setdefault("disabledExtensions", {})[extension] = True
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(config, indent=1), encoding="utf-8")
 
 
 @app.command()

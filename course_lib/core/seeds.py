@@ -9,7 +9,7 @@ THREADS = 2
 
 
 def thread_count() -> int:
-    """Threads that the course computes with: COURSE_THREADS if set, else 2, as on Binder and in CI.
+    """Threads that the course computes with: COURSE_THREADS if set, else 2, the cores that a lesson is measured on.
 
     Raises ValueError if COURSE_THREADS is not a whole number of at least 1.
     """

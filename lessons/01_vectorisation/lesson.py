@@ -267,7 +267,7 @@ print(f"The plane keeps {map_.kept_variance_:.0%} of the variance.")
 
 # %% [markdown]
 # **Try it.** Type a sentence of your own and press Enter. What falls between two groups? Tab moves between the
-# fields, the arrow keys move the slider.
+# fields, the left and right arrow keys move the slider.
 
 # %%
 meaning_map_demo(map_, embedder, text="The forward scored twice before half-time.", k=3)
