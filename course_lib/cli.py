@@ -87,7 +87,9 @@ def prepare() -> None:
 @app.command()
 def ask(
     question: Annotated[str, typer.Argument(help='A question in quotes: "Who won the most recent men\'s World Cup?"')],
-    closed_book: Annotated[bool, typer.Option("--closed-book", help="The language model alone, without documents.")] = False,
+    closed_book: Annotated[
+        bool, typer.Option("--closed-book", help="The language model alone, without documents.")
+    ] = False,
     k: Annotated[int, typer.Option(help="How many passages to show the model.", min=1)] = 1,
     as_json: Json = False,
 ) -> None:
@@ -132,7 +134,9 @@ def test(context: typer.Context) -> None:
 @app.command()
 def build(
     lessons: Annotated[list[str] | None, typer.Argument(help="Numbers of lessons, such as 01; all by default.")] = None,
-    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a built file differs from its source.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; fail if a built file differs from its source.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Execute notebooks even if nothing changed.")] = False,
 ) -> None:
     """Make notebooks, solutions and exercises from lessons/."""
@@ -209,7 +213,9 @@ def _exercise(number: str) -> tuple[str, Any]:
 
 @data_app.command("report")
 def data_report(
-    out: Annotated[Path | None, typer.Option(help="The page, docs/data-report.md by default; figures beside it.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The page, docs/data-report.md by default; figures beside it.")
+    ] = None,
 ) -> None:
     """Measure the collection, the questions and the tuning data, and write a page of figures."""
     from course_lib.workshop.data_report import write_report

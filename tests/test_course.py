@@ -349,11 +349,15 @@ def test_a_real_venv_in_a_folder_with_a_space(
         ).stdout.strip()
     )
     assert lent.is_relative_to(root)
-    (lent / "lent.pth").write_text(f"{SOURCE.parent}\n{sysconfig.get_path('purelib')}\n{sysconfig.get_path('platlib')}\n")
+    (lent / "lent.pth").write_text(
+        f"{SOURCE.parent}\n{sysconfig.get_path('purelib')}\n{sysconfig.get_path('platlib')}\n"
+    )
     stamp = {"lock": course.lock_hash(), "extras": ["lab"], "root": str(root)}
     course.STAMP.write_text(json.dumps(stamp))
     command = [sys.executable, str(root / "course.py"), "ask", "--help"]
-    result = subprocess.run(command, capture_output=True, text=True, cwd=root.parent, env=os.environ | {"COLUMNS": "200"})
+    result = subprocess.run(
+        command, capture_output=True, text=True, cwd=root.parent, env=os.environ | {"COLUMNS": "200"}
+    )
     assert result.returncode == 0, result.stderr
     assert "--closed-book" in result.stdout
     assert "-->" not in result.stdout  # nothing was installed

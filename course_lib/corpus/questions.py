@@ -24,7 +24,9 @@ def question_from_json(entry: dict[str, Any]) -> Question:
     """Return the Question that one line describes. Raises ValueError for an unknown kind, shelf or split."""
     for field, known in (("kind", KINDS), ("shelf", SHELVES), ("split", SPLITS)):
         if entry[field] not in known:
-            raise ValueError(f"{field} must be one of {', '.join(known)}, got {entry[field]!r} in {entry['question_id']}")
+            raise ValueError(
+                f"{field} must be one of {', '.join(known)}, got {entry[field]!r} in {entry['question_id']}"
+            )
     gold = tuple(GoldSpan(**span) for span in entry["gold"])
     return Question(**{**entry, "answers": tuple(entry["answers"]), "gold": gold})
 

@@ -82,7 +82,9 @@ def lengths_part(documents: Sequence[Document], figures: Path) -> str:
     figure = Figure(figsize=(7, 3.2), layout="constrained")
     axes = figure.subplots()
     bins = np.arange(0, max(n[-1] for n in lengths.values()) + 20, 20)
-    for (name, n), colour, style in zip(lengths.items(), PALETTE, ("-", "--", "-.", ":", (0, (5, 1))), strict=False):
+    for (name, n), colour, style in zip(
+        lengths.items(), PALETTE, ("-", "--", "-.", ":", (0, (8, 2, 1, 2, 1, 2))), strict=False
+    ):
         share, _ = np.histogram(n, bins)
         axes.stairs(share / len(n), bins, label=name, color=colour, linestyle=style, linewidth=1.8)
     axes.set(xlabel="words a document", ylabel="share of the group")

@@ -141,8 +141,7 @@ def _questions(questions: Sequence[Question], figures: Path) -> str:
         + table(("shelf", *KINDS), shelves)
         + "\n\nOn average: words of a question, stems that it shares with its gold spans, words of the first gold "
         "answer, gold answers with aliases. In all: answers that follow from the spans without standing there, gold "
-        "documents.\n\n"
-        + table(("kind", "words", "shared stems", "answer", "aliases", "derived", "documents"), words)
+        "documents.\n\n" + table(("kind", "words", "shared stems", "answer", "aliases", "derived", "documents"), words)
     )
 
 

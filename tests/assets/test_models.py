@@ -205,7 +205,9 @@ def test_caches_are_keyed_by_the_weights(tmp_path: Path, monkeypatch: pytest.Mon
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache with two small models, pinned by a manifest of this test's own."""
     monkeypatch.setenv("COURSE_HOME", str(tmp_path))
-    blank = dict.fromkeys(("what", "licence", "wheel", "wheel_version", "wheel_sha256", "wheel_folder", "hub", "hub_revision"), "x")
+    blank = dict.fromkeys(
+        ("what", "licence", "wheel", "wheel_version", "wheel_sha256", "wheel_folder", "hub", "hub_revision"), "x"
+    )
     assets = {}
     for name, file in (("encoder", "model.safetensors"), ("generator", "tiny.gguf")):
         (tmp_path / name).mkdir()
@@ -279,7 +281,9 @@ def test_a_full_disk_is_a_fault(gigabytes: float, state: str, home: Path, monkey
 
 
 @pytest.mark.parametrize(("gigabytes", "state"), [(1.0, "fault"), (2.0, "ok")])
-def test_a_small_container_is_a_fault(gigabytes: float, state: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_small_container_is_a_fault(
+    gigabytes: float, state: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(examine, "_container_limit", lambda: gigabytes * 1e9)
     assert finding("memory").state == state
 
@@ -346,7 +350,9 @@ def doctor(home: Path, lent: str, *arguments: str) -> subprocess.CompletedProces
 def test_the_command_on_a_cache_with_one_damaged_file(tmp_path: Path) -> None:
     """The real models, linked into a cache of this test's own; one file is a damaged copy."""
     for name in ("encoder", "generator", models.CONVERTED):
-        shutil.copytree(store.course_home() / name, tmp_path / name, copy_function=os.link if os.name == "nt" else os.symlink)
+        shutil.copytree(
+            store.course_home() / name, tmp_path / name, copy_function=os.link if os.name == "nt" else os.symlink
+        )
     lent = lent_metadata(tmp_path / "lent")
     healthy = doctor(tmp_path, lent, "--json")
     report = json.loads(healthy.stdout)

@@ -87,7 +87,9 @@ def said() -> list[str]:
     return []
 
 
-def no_pip(monkeypatch: pytest.MonkeyPatch, stderr: str = "ERROR: No matching distribution found for tiny-model") -> None:
+def no_pip(
+    monkeypatch: pytest.MonkeyPatch, stderr: str = "ERROR: No matching distribution found for tiny-model"
+) -> None:
     failure = SimpleNamespace(returncode=1, stdout="", stderr=stderr)
     monkeypatch.setattr(store.subprocess, "run", lambda *_, **__: failure)
 
@@ -294,7 +296,9 @@ def test_nothing_there_is_told_from_something_unfinished(tmp_path: Path) -> None
     assert damage(tmp_path) == "left unfinished"
 
 
-def test_repair_that_fails_keeps_what_is_there(beside: Path, home: Path, asset: Asset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_repair_that_fails_keeps_what_is_there(
+    beside: Path, home: Path, asset: Asset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Half a model is worth more than none: another file of it may be what the learner needs."""
     folder = fetch(asset)
     remove(folder)
@@ -434,7 +438,9 @@ def test_a_file_in_the_place_of_the_cache_is_named(home: Path, asset: Asset) -> 
         fetch(asset)
 
 
-def test_a_shared_cache_that_cannot_be_written_is_read(beside: Path, asset: Asset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shared_cache_that_cannot_be_written_is_read(
+    beside: Path, asset: Asset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An instructor's cache for the whole class: no lock is taken, nothing is written."""
     folder = fetch(asset)
     monkeypatch.setattr(store, "lock", fail_with(errno.EROFS))

@@ -300,6 +300,8 @@ def test_without_a_release_the_instructor_hears_of_it(full: dict[str, Any], tmp_
 @needs_sandbox
 @pytest.mark.parametrize("attack", HOSTILE)
 def test_an_attack_costs_only_its_own_task(attack: str, full: dict[str, Any], release: Path, tmp_path: Path) -> None:
+    if attack in ("forks", "starts processes") and seccomp_filter() is None:
+        pytest.skip("no filter of system calls for this kind of machine: a fork bomb would reach it")
     path = save(tmp_path / "eve.ipynb", with_sources(full, {"counting-code": HOSTILE[attack]}))
     before = path.read_bytes()
     graded = grade(path, release)
@@ -346,7 +348,7 @@ def test_nothing_of_this_machine_can_be_read(
         solutions.parent,
         other,
         release,
-        ROOT,
+        ROOT / "lessons",  # ROOT itself is there where it holds the environment: as an empty way to it
         ROOT / "lessons" / LESSON / "exercise.py",
         Path(__file__),
     ]

@@ -15,7 +15,26 @@ from course_lib.corpus.load import load_documents
 
 DAY = datetime.date(2024, 3, 1)
 pieces = st.sampled_from(
-    ["One", "two", "Dr.", "e.g.", "J.", "3.5", "end.", "What?", "No!", '"Yes."', "(So.)", "\n", "\n\n", "  ", "\t", "It", "été", "日本。"]
+    [
+        "One",
+        "two",
+        "Dr.",
+        "e.g.",
+        "J.",
+        "3.5",
+        "end.",
+        "What?",
+        "No!",
+        '"Yes."',
+        "(So.)",
+        "\n",
+        "\n\n",
+        "  ",
+        "\t",
+        "It",
+        "été",
+        "日本。",
+    ]
 )
 prose = st.lists(pieces, max_size=60).map(" ".join)
 any_text = st.one_of(prose, st.text(max_size=80), st.text("aB1. \n?\"')(!", max_size=60))
@@ -51,7 +70,10 @@ def test_spans_by_hand() -> None:
         ('She said "Go." He went. (Twice.) Done.', ['She said "Go."', "He went.", "(Twice.)", "Done."]),
         ("A line\nAnother line\n\n\nA third", ["A line", "Another line", "A third"]),
         ("  spaces  around  ", ["spaces  around"]),
-        ("1. Open the lid. 2. Press.", ["1.", "Open the lid.", "2.", "Press."]),  # a list in one line is cut at its numbers
+        (
+            "1. Open the lid. 2. Press.",
+            ["1.", "Open the lid.", "2.", "Press."],
+        ),  # a list in one line is cut at its numbers
     ],
 )
 def test_where_a_sentence_ends(text: str, expected: list[str]) -> None:

@@ -85,7 +85,9 @@ def test_messages_are_left_as_they_were(language_model: LanguageModel) -> None:
 def test_what_does_not_fit_is_refused(language_model: LanguageModel) -> None:
     """8,192 tokens: "word " is one token, so 9,000 of them are too many; nothing is cut in silence."""
     messages = [{"role": "user", "content": "word " * 9000}]
-    with pytest.raises(ValueError, match=r"prompt and answer must fit into 8192 tokens, got 90\d\d \+ 48; pass fewer or shorter"):
+    with pytest.raises(
+        ValueError, match=r"prompt and answer must fit into 8192 tokens, got 90\d\d \+ 48; pass fewer or shorter"
+    ):
         language_model.generate(messages)
 
 

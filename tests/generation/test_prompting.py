@@ -89,7 +89,9 @@ def test_without_passages_there_is_nothing_to_ask_of() -> None:
         rag_messages("Who won?", [])
 
 
-@pytest.mark.parametrize(("question", "error"), [("", ValueError), ("\n ", ValueError), (None, TypeError), (3, TypeError)])
+@pytest.mark.parametrize(
+    ("question", "error"), [("", ValueError), ("\n ", ValueError), (None, TypeError), (3, TypeError)]
+)
 def test_a_question_must_be_one(question: Any, error: type[Exception]) -> None:
     for build in (lambda: rag_messages(question, [ONE]), lambda: closed_book_messages(question)):
         with pytest.raises(error, match="question must"):
@@ -107,7 +109,9 @@ def test_the_budget_by_hand() -> None:
 
 
 def test_not_even_the_first_fits() -> None:
-    with pytest.raises(ValueError, match=r"budget must hold at least the first passage \(8 tokens\), got 7; use shorter chunks"):
+    with pytest.raises(
+        ValueError, match=r"budget must hold at least the first passage \(8 tokens\), got 7; use shorter chunks"
+    ):
         within_budget([ONE, TWO], n_words, 7)
 
 

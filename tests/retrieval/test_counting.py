@@ -11,7 +11,9 @@ from course_lib.core.validate import NotFittedError
 from course_lib.retrieval.counting import TfidfEmbedder, count_vectors, inverse_document_frequency, words
 
 TOKEN_PATTERN = r"\w+(?:'\w+)*"
-pieces = st.sampled_from(["cat", "Cat", "dog's", "the", "The", "7", "x-ray", "ÉTÉ", "naïve", "ΣΑΣ", "İ", "...", "'", "_", "日本"])
+pieces = st.sampled_from(
+    ["cat", "Cat", "dog's", "the", "The", "7", "x-ray", "ÉTÉ", "naïve", "ΣΑΣ", "İ", "...", "'", "_", "日本"]
+)
 texts_of_words = st.lists(st.lists(pieces, max_size=9).map(" ".join), min_size=1, max_size=6)
 any_texts = st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=40), min_size=1, max_size=6)
 

@@ -232,7 +232,15 @@ def scribbled(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "harm", [truncated, scribbled, lambda data: b"", lambda data: b"no zip file", lambda data: data[:-1], lambda data: data[:30]]
+    "harm",
+    [
+        truncated,
+        scribbled,
+        lambda data: b"",
+        lambda data: b"no zip file",
+        lambda data: data[:-1],
+        lambda data: data[:30],
+    ],
 )
 def test_a_damaged_cache_is_made_again(harm: Any, counting: Counting) -> None:
     first = cached_embeddings(["one", "two"], counting)

@@ -177,7 +177,9 @@ def test_k_beyond_the_index(k: int) -> None:
 
 
 def test_a_query_of_another_model() -> None:
-    with pytest.raises(ValueError, match="query must have 3 columns like the index, got 4; embed both with the same model"):
+    with pytest.raises(
+        ValueError, match="query must have 3 columns like the index, got 4; embed both with the same model"
+    ):
         ExactIndex().fit(np.eye(2, 3), ["a", "b"]).search(np.ones(4), 1)
 
 
@@ -328,7 +330,9 @@ def test_before_fit() -> None:
             use(DenseRetriever(Counting()))
 
 
-@pytest.mark.parametrize(("query", "error"), [("", ValueError), (" \n", ValueError), (None, TypeError), (b"heat", TypeError)])
+@pytest.mark.parametrize(
+    ("query", "error"), [("", ValueError), (" \n", ValueError), (None, TypeError), (b"heat", TypeError)]
+)
 def test_a_query_that_is_no_query(query: Any, error: type[Exception], retriever: DenseRetriever) -> None:
     with pytest.raises(error, match="query must"):
         retriever.search(query, 1)
