@@ -46,6 +46,7 @@ def _n_words(document: Document) -> int:
 
 
 def counts_part(documents: Sequence[Document]) -> str:
+    """Return the section that counts documents, words and chunks by shelf and register."""
     rows: list[Row] = []
     for name, group in groups_of(documents).items():
         registers = Counter(document.register for document in group)
@@ -71,6 +72,7 @@ def counts_part(documents: Sequence[Document]) -> str:
 
 
 def lengths_part(documents: Sequence[Document], figures: Path) -> str:
+    """Return the section on words a document and words a sentence, with its figure."""
     groups = groups_of(documents)
     lengths = {name: sorted(map(_n_words, group)) for name, group in groups.items()}
     rows = []
@@ -97,6 +99,7 @@ def lengths_part(documents: Sequence[Document], figures: Path) -> str:
 
 
 def vocabulary_part(documents: Sequence[Document], figures: Path) -> str:
+    """Return the section on the stems of each group and what groups share, with its figure."""
     groups = {name: [document.text for document in group] for name, group in groups_of(documents).items()}
     vocabularies = {name: vocabulary(texts) for name, texts in groups.items()}
     rows = []
@@ -133,6 +136,7 @@ def vocabulary_part(documents: Sequence[Document], figures: Path) -> str:
 
 
 def openings_part(documents: Sequence[Document]) -> str:
+    """Return the section on how documents begin."""
     rows = []
     for name, group in groups_of(documents).items():
         counts = Counter(opening(document.text) for document in group)
@@ -150,6 +154,7 @@ def _code(doc_id: str) -> str:
 
 
 def chains_part(documents: Sequence[Document]) -> str:
+    """Return the section that counts and lists the chains of versions."""
     found = chains(documents)
     rows = []
     for shelf in SHELVES:
@@ -168,6 +173,7 @@ def chains_part(documents: Sequence[Document]) -> str:
 
 
 def duplicates_part(documents: Sequence[Document]) -> str:
+    """Return the section on the documents most alike, and whether a chain declares them."""
     roots = chain_roots(documents)
     rows, listed = [], []
     for name, group in groups_of(documents).items():

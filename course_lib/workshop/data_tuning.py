@@ -25,6 +25,7 @@ MESSAGE_RUN = 3
 
 
 def messages_part(figures: Path) -> str:
+    """Return the section on the messages and their raw export, with its figure; empty without messages."""
     messages = read_lines(MESSAGES)
     if not messages:
         return ""
@@ -81,6 +82,7 @@ def _confusion(score: IntentScore, figures: Path) -> str:
 
 
 def pairs_part() -> str:
+    """Return the section on style pairs and plain-words pairs; empty without any."""
     rows = []
     for name, path in PAIRS.items():
         pairs = read_lines(path)

@@ -14,7 +14,7 @@ from course_lib.core.types import Document
 from course_lib.corpus.chunking import sentence_spans
 from course_lib.corpus.load import COLLECTIONS, load_documents
 from course_lib.corpus.quality import chain_roots, near_duplicates, shingles, words
-from course_lib.corpus.questions import SPLITS
+from course_lib.corpus.questions import SPLITS, load_questions
 from course_lib.workshop.data_difficulty import intent_score
 from course_lib.workshop.data_tuning import MESSAGE_RUN, NEAR_DUPLICATE_MESSAGE
 
@@ -312,3 +312,37 @@ def test_texts_for_patients_are_not_copied() -> None:
         for row in rows("plain_words_pairs")
     }
     assert not {pair_id: share for pair_id, share in copied.items() if share > 0.25}
+
+
+# ---------------------------------------------------------------- labelled answers
+
+LABELS = {"supported", "partly", "not"}
+ERRORS = {"contradicts", "wrong number", "wrong entity", "invented", "wrong relation", "no statement", "cut off"}
+
+
+@cache
+def labelled() -> tuple[Row, ...]:
+    text = (COLLECTIONS / "questions" / "grounded_answers.jsonl").read_text(encoding="utf-8")
+    return tuple(json.loads(line) for line in text.splitlines())
+
+
+def test_there_are_enough_labelled_answers_of_every_label() -> None:
+    assert len(labelled()) >= 120
+    assert set(Counter(row["label"] for row in labelled())) == LABELS
+    assert min(Counter(row["label"] for row in labelled()).values()) >= 15
+    ids = [row["label_id"] for row in labelled()]
+    assert len(set(ids)) == len(ids)
+
+
+def test_an_error_is_named_where_support_is_missing_and_only_there() -> None:
+    wrong = [row["label_id"] for row in labelled() if (row["error"] in ERRORS) != (row["label"] != "supported")]
+    assert not wrong
+
+
+def test_labelled_answers_belong_to_the_train_split_and_say_something() -> None:
+    train = {question.question_id for question in load_questions(split="train")}
+    texts = {question.text for question in load_questions(split="train")}
+    assert not [
+        row["label_id"] for row in labelled() if row["question_id"] not in train and row["question"] not in texts
+    ]
+    assert not [row["label_id"] for row in labelled() if not row["answer"].strip() or not row["passage"].strip()]
