@@ -13,7 +13,7 @@ def run_all(root: Path, pytest_arguments: list[str]) -> int:
     python = sys.executable
     steps = {
         "style": [python, "-m", "ruff", "check", "."],
-        "format": [python, "-m", "ruff", "format", "--check", "course_lib", "tests", "benchmarks", "course.py"],
+        "format": [python, "-m", "ruff", "format", "--check", "course_lib", "tests", "course.py"],
         "types": [python, "-m", "mypy"],
         "built files": [python, "-m", "course_lib.cli", "build", "--check"],
         "notebooks": [
