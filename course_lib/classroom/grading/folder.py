@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import secrets
@@ -103,10 +104,8 @@ def grade_folder(
             nothing = tuple(Verdict(task.name, "not attempted", "", max_points=task.points) for task in tasks)
             graded = GradedSubmission(path, lesson, "broken", hand_in.problem, nothing)
             return report.Row.of(graded, tasks, learner=hand_in.learner, file=file)
-        try:
+        with contextlib.suppress(BrokenError):
             key = hashlib.sha256(basis + read_file(path)).hexdigest()
-        except BrokenError:
-            pass
         if not force and key in known:
             return dataclasses.replace(
                 known[key], learner=report.clean_text(hand_in.learner), file=report.clean_text(file)
