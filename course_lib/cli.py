@@ -94,6 +94,9 @@ def ask(
     as_json: Json = False,
 ) -> None:
     """Answer a question from the documents of the reading room, and say from which."""
+    from course_lib.core.validate import require_text
+
+    require_text(question, name="question")  # before the models are loaded
     from course_lib.generation.language_model import load_language_model
     from course_lib.systems.rag import ClosedBook, answer_as_json
     from course_lib.systems.reading_room import reading_room_rag

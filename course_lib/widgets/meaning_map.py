@@ -52,7 +52,10 @@ class MeaningMap:
         signs = np.sign(directions[np.arange(2), np.abs(directions[:2]).argmax(axis=1)])
         self.axes_ = directions[:2] * signs[:, None]  # (2, dim); the sign of a component is arbitrary, so fix it
         self.points_ = (self.embeddings_ - self.mean_) @ self.axes_.T  # (n, 2)
-        self.kept_variance_ = float((sizes[:2] ** 2).sum() / (sizes**2).sum())
+        variance = (sizes**2).sum()
+        self.kept_variance_ = (
+            float((sizes[:2] ** 2).sum() / variance) if variance > 0 else 1.0
+        )  # all alike: nothing lost
         return self
 
     def place(self, text: str, vector: FloatArray, k: int) -> Placement:

@@ -7,6 +7,7 @@ import functools
 import json
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from course_lib import cli
 from course_lib.assets import store
 from course_lib.core.types import Answer, Chunk, Citation, Document
 from course_lib.corpus.chunking import chunk_documents
@@ -65,7 +67,7 @@ def false_report() -> Document:
 
 @pytest.fixture(scope="module")
 def answers(room: DenseRetriever, language_model: LanguageModel) -> list[Answer]:
-    return [RAG(room, language_model, k=1)(question) for question in QUESTIONS]
+    return [RAG(room, language_model, k=1, max_new_tokens=20)(question) for question in QUESTIONS]
 
 
 def abstains(answer: Answer) -> bool:
@@ -90,7 +92,7 @@ def test_the_answer_rests_on_the_passage(answers: list[Answer]) -> None:
 
 
 def test_without_the_passage_the_answer_is_gone(room: DenseRetriever, language_model: LanguageModel) -> None:
-    system = RAG(room.without(FINAL), language_model, k=1)
+    system = RAG(room.without(FINAL), language_model, k=1, max_new_tokens=20)
     answers = [system(question) for question in QUESTIONS]
     assert FINAL not in {chunk.doc_id for answer in answers for chunk, _ in answer.passages}
     assert sum("Spain" not in answer.text for answer in answers) >= MAJORITY, texts(answers)
@@ -100,7 +102,7 @@ def test_a_false_passage_is_followed(
     room: DenseRetriever, language_model: LanguageModel, false_report: Document
 ) -> None:
     """What the system says comes from what it reads, not from what it learned."""
-    system = RAG(room.without(FINAL).add(chunk_documents([false_report])), language_model, k=1)
+    system = RAG(room.without(FINAL).add(chunk_documents([false_report])), language_model, k=1, max_new_tokens=20)
     answers = [system(question) for question in QUESTIONS]
     assert sum("Norway" in answer.text or abstains(answer) for answer in answers) >= MAJORITY, texts(answers)
     assert any("Norway" in answer.text for answer in answers), texts(answers)
@@ -108,7 +110,7 @@ def test_a_false_passage_is_followed(
 
 
 def test_closed_book_does_not_know(language_model: LanguageModel) -> None:
-    answers = [ClosedBook(language_model)(question) for question in QUESTIONS]
+    answers = [ClosedBook(language_model, max_new_tokens=20)(question) for question in QUESTIONS]
     assert sum("Spain" not in answer.text for answer in answers) >= MAJORITY, texts(answers)
     assert all(answer.citations == answer.passages == () for answer in answers)
 
@@ -291,15 +293,53 @@ def test_ask_closed_book_without_a_network() -> None:
     assert report["citations"] == report["passages"] == []
 
 
-def test_ask_for_people_names_the_source() -> None:
-    result = ask("Which team won the World Cup final at MetLife Stadium in 2026?")
-    assert result.returncode == 0, result.stderr
-    answer, _, source = result.stdout.partition("\n")
-    assert answer.strip()
-    assert "[1] " in source or "(no passage supports an answer)" in source
+class Command:
+    """`course ask` in this process, on the small room, with an answer that a test chooses."""
+
+    def __init__(self, room: DenseRetriever, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.answer = "Spain won the final."
+        self.loaded = 0
+        self.patch = monkeypatch
+        monkeypatch.setattr("course_lib.systems.reading_room.reading_room_rag", lambda **_: self.load(room))
+
+    def load(self, room: DenseRetriever) -> RAG:
+        self.loaded += 1
+        return RAG(room, Echo(self.answer), k=2)
+
+    def __call__(self, *arguments: str) -> int:
+        self.patch.setattr(sys, "argv", ["course", "ask", *arguments])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        return int(caught.value.code or 0)
 
 
-def test_ask_nothing_is_one_line_and_no_traceback() -> None:
-    result = ask("--json", " ")
-    assert result.returncode == 2 and result.stdout == ""
-    assert "must not be empty" in result.stderr and "Traceback" not in result.stderr
+@pytest.fixture
+def command(room: DenseRetriever, monkeypatch: pytest.MonkeyPatch) -> Command:
+    return Command(room, monkeypatch)
+
+
+def test_ask_for_people_names_the_source(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(QUESTIONS[0]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == command.answer
+    assert re.match(r"\[[12]\] .*2026 World Cup", lines[2]) and FINAL in lines[3]
+    assert "MetLife Stadium" in lines[4]
+
+
+def test_ask_for_people_says_when_nothing_supports_an_answer(
+    command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command.answer = "I do not know."
+    assert command(QUESTIONS[0]) == 0
+    assert capsys.readouterr().out == "I do not know.\n\n(no passage supports an answer)\n"
+
+
+def test_ask_nothing_is_one_message_and_no_traceback(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("--json", " ") == 2
+    said = capsys.readouterr()
+    assert said.out == "" and "must not be empty" in said.err and "Traceback" not in said.err
+
+
+def test_ask_nothing_is_refused_at_once(command: Command) -> None:
+    assert command(" ") == 2
+    assert command.loaded == 0

@@ -119,9 +119,6 @@ def test_nan_has_no_place(map_: MeaningMap) -> None:
         map_.place("x", map_.embeddings_[0] * np.nan, k=1)
 
 
-@pytest.mark.xfail(
-    strict=True, raises=RuntimeWarning, reason="FAULT: kept_variance_ divides 0 by 0, and says so on stderr"
-)
 def test_sentences_that_are_all_alike_can_still_be_drawn() -> None:
     map_ = fitted(np.ones((4, 3), np.float32))
     assert "nan" not in map_.svg().lower()
