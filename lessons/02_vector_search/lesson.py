@@ -52,7 +52,7 @@ def top_k(query, embeddings, k):
     return best[np.lexsort((best, -similarities[best]))]  # best first, ties by position
 
 
-query = room.embedder(["Why does the display in my kitchen show no numbers?"])[0]
+query = room.embedder(["Where do I find the number of my meter point?"])[0]
 for i in top_k(query, embeddings, 5):
     print(f"{embeddings[i] @ query:.2f}  {chunks[i].title}")
 
@@ -87,7 +87,7 @@ for n_copies in (1, 4, 16):
     print(f"{len(many):>6,} vectors: {1000 * np.median(seconds):6.2f} ms a query (median of 20)")
 
 # %% [markdown]
-# Milliseconds. For a collection of this size exact search is the right choice; approximate indexes pay on larger
+# Even sixteen copies of the collection are searched quickly. At this size exact search is the right choice; approximate indexes pay on larger
 # ones.
 
 # %% [markdown]
@@ -119,6 +119,7 @@ for k, r, a, b, t in zip(ks, recall, low, high, tokens, strict=True):
 figure, axes = plt.subplots(figsize=(6, 3.2))
 axes.plot(ks, recall, color=PALETTE[0], marker="o")
 axes.fill_between(ks, low, high, color=PALETTE[0], alpha=0.2)
+axes.set_xticks(ks)
 axes.set(xlabel="k, passages shown", ylabel="recall@k", ylim=(0, 1), title="Each further passage finds less")
 words = ", ".join(f"{r:.2f} at k={k}" for k, r in zip(ks, recall, strict=True))
 show_figure(figure, f"A curve of recall against k with its 95 % band, rising ever more slowly: {words}.")
