@@ -24,6 +24,8 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="The collection: counts, checks and the report.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+train_app = typer.Typer(help="Train what the course ships: each run can be stopped and resumed.", no_args_is_help=True)
+app.add_typer(train_app, name="train")
 
 ROOT = Path(course_lib.__file__).resolve().parents[1]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -225,6 +227,50 @@ def data_report(
 
     prepare()
     write_report(out or ROOT / "docs" / "data-report.md", say=say)
+
+
+@app.command()
+def bench(
+    names: Annotated[list[str] | None, typer.Argument(help="Which to run; without a name, they are listed.")] = None,
+    pages: Annotated[
+        bool, typer.Option("--pages", help="Run nothing; write the pages anew from stored results.")
+    ] = False,
+) -> None:
+    """Measure speed, memory and quality beside the libraries a user would pick instead."""
+    from course_lib.workshop import bench as benchmarks
+
+    if pages:
+        typer.echo("\n".join(benchmarks.write_pages(ROOT)))
+    elif not names:
+        typer.echo("\n".join(benchmarks.names(ROOT)))
+    else:
+        prepare()
+        for name in names:
+            try:
+                say(f"{name}: {benchmarks.run(ROOT, name, say=say).name} written")
+            except benchmarks.BenchmarkSkipped as reason:
+                say(f"{name}: skipped. {reason}")
+
+
+@train_app.command("reranker")
+def train_reranker(
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of adapter, head and card; the course's own by default.")
+    ] = None,
+    sentences: Annotated[
+        bool,
+        typer.Option(
+            "--sentences", help="Learn from sentences of collection and library pages, too: measured, and worse."
+        ),
+    ] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Few examples: to see that it runs, not to be good.")] = False,
+) -> None:
+    """Train the cross-encoder on the collection's train questions (resumable)."""
+    from course_lib.retrieval.cross_encoder import RERANKER
+    from course_lib.systems.learned_reranker import train_and_save
+
+    prepare()
+    train_and_save(out or RERANKER, sentences=sentences, quick=quick, say=say)
 
 
 @app.command()

@@ -120,7 +120,7 @@ def progress_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def embedder(_guarded: None, _pinned_models: None) -> ContextualEmbedder:
     """The course's encoder, loaded once."""
-    return load_embedder()
+    return load_embedder(dtype="float32")
 
 
 @pytest.fixture(scope="session")

@@ -37,8 +37,8 @@ def bf16_pays() -> bool:
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
-def generator_dtype() -> torch.dtype:
-    """Return the number format that the language model computes in: COURSE_DTYPE, else what pays here.
+def compute_dtype() -> torch.dtype:
+    """Return the number format that the models compute in: COURSE_DTYPE, else bfloat16 where it pays, else float32.
 
     Raises ValueError unless COURSE_DTYPE is "bfloat16" or "float32".
     """
@@ -87,25 +87,25 @@ def _load(kind: Any, source: str, name: str, **options: Any) -> Any:
 
 
 @cache
-def load_encoder() -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
-    """Return tokenizer and model of the encoder, float32, in evaluation mode."""
+def load_encoder(dtype: torch.dtype | None = None) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
+    """Return tokenizer and model of the encoder in evaluation mode, in float32 unless dtype says otherwise."""
     quiet()
     import torch
     from transformers import AutoModel, AutoTokenizer
 
     source = encoder_source()
-    model = _load(AutoModel, source, "encoder", dtype=torch.float32)
+    model = _load(AutoModel, source, "encoder", dtype=dtype or torch.float32)
     return _load(AutoTokenizer, source, "encoder"), model.eval()
 
 
 @cache
 def load_generator() -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
-    """Return tokenizer and model of the language model, in `generator_dtype()`, in evaluation mode."""
+    """Return tokenizer and model of the language model, in `compute_dtype()`, in evaluation mode."""
     quiet()
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     source = generator_source()
-    model = _load(AutoModelForCausalLM, source, "generator", dtype=generator_dtype())
+    model = _load(AutoModelForCausalLM, source, "generator", dtype=compute_dtype())
     tokenizer = _load(AutoTokenizer, source, "generator")
     if not getattr(tokenizer, "chat_template", None):
         raise store.AssetError(f"{source} has no chat template: name an instruction-tuned model in COURSE_GENERATOR")

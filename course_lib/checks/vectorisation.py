@@ -15,14 +15,25 @@ from course_lib.retrieval.exact import top_k
 WORDS = ("meter", "bill", "wind", "goal", "sleep", "tremor", "match", "price", "storm", "cell", "team", "drug")
 
 
-def _count_probes(rng: np.random.Generator) -> Sequence[Probe]:
-    vocabulary = [str(word) for word in rng.permutation(WORDS)[:5]]
-    once = [str(word) for word in rng.permutation(vocabulary)[:3]]
-    twice = [vocabulary[2], vocabulary[0], vocabulary[2], vocabulary[2]]
-    unknown = [*once, "zebra", "quark"]
+def _vocabulary_and_text(rng: np.random.Generator) -> tuple[list[str], list[str]]:
+    """Five words, and three of them as a text whose counts change if the vocabulary is sorted."""
+    while True:
+        vocabulary = [str(word) for word in rng.permutation(WORDS)[:5]]
+        once = [str(word) for word in rng.permutation(vocabulary)[:3]]
+        if (count_vectors([once], vocabulary) != count_vectors([once], sorted(vocabulary))).any():
+            return vocabulary, once
 
-    def count(tokens: list[str]) -> FloatArray:
-        return np.asarray(count_vectors([tokens], vocabulary)[0])
+
+def _count_probes(rng: np.random.Generator) -> Sequence[Probe]:
+    vocabulary, once = _vocabulary_and_text(rng)
+    first, second, third = (vocabulary[i] for i in rng.permutation(5)[:3])
+    twice = [first, second, first, first]
+    unknown = ["zebra", second, "quark", third, second]
+    long = [str(word) for word in rng.permutation(WORDS)]
+    every = [*long, *long[5:], long[7]]
+
+    def count(tokens: list[str], words: list[str] = vocabulary) -> FloatArray:
+        return np.asarray(count_vectors([tokens], words)[0])
 
     return (
         Probe(
@@ -52,7 +63,11 @@ def _count_probes(rng: np.random.Generator) -> Sequence[Probe]:
             count(unknown),
             "What happens to a word of the text that the vocabulary does not hold?",
         ),
-        Probe(([], vocabulary), count([]), "What is the vector of a text without any word?"),
+        Probe(
+            (every, long),
+            count(every, long),
+            "How many entries has the vector here? The vocabulary has twelve words this time.",
+        ),
     )
 
 

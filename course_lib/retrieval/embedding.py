@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +13,12 @@ import numpy.typing as npt
 
 from course_lib.assets import models, store
 from course_lib.core.validate import FloatArray
+from course_lib.retrieval.embedding_cache import KEY_BYTES, EmbeddingCache
 
 MAX_TOKENS = 256
+TOKENISED_AT_ONCE = 1024
+KEPT_AT_ONCE = 1024
+CHARACTERS_PER_SECOND = 20_000  # of float32 on two cores; said before the work begins, as an upper bound
 
 
 def mean_pool(token_vectors: FloatArray, attention_mask: npt.ArrayLike) -> FloatArray:
@@ -48,88 +53,141 @@ def normalise(vectors: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True)
 class ContextualEmbedder:
-    """The encoder as a function from texts to vectors of length 1, shape (n, dim).
+    """The encoder as a function from texts to vectors of length 1, shape (n, dim), float32.
 
-    Texts are sorted by length and padded per batch; a text longer than max_tokens is cut there, as
-    sentence-transformers does. identity: names the weights, to key a cache with.
+    Texts are sorted by length and batched so that a batch holds about batch_tokens tokens and hardly any padding; a
+    text longer than max_tokens is cut there, as sentence-transformers does. identity: names the weights and the number
+    format, to key a cache with.
     """
 
     tokenizer: Any
     model: Any
     identity: str
     max_tokens: int = MAX_TOKENS
-    batch_size: int = 32
+    batch_tokens: int = 2048
     progress: bool = False
 
     def __call__(self, texts: Sequence[str]) -> FloatArray:
+        """Return (n, dim). Raises TypeError for a bare str or an item that is none, ValueError for text no file holds."""
+        embeddings = np.empty((len(texts), self.dim), dtype=np.float32)
+        for rows, vectors in self.batches(texts):
+            embeddings[rows] = vectors
+        return embeddings
+
+    @property
+    def dim(self) -> int:
+        """How many numbers a vector has."""
+        return int(self.model.config.hidden_size)
+
+    def batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], FloatArray]]:
+        """Yield (positions in texts, their vectors) batch by batch, longest texts first, and show the progress bar."""
         import torch
         from tqdm.auto import tqdm
 
-        if isinstance(texts, str):
-            raise TypeError(f"texts must be a list of str, got one str; write [{texts!r:.40}]")
-        dim = int(self.model.config.hidden_size)
-        embeddings = np.empty((len(texts), dim), dtype=np.float32)
-        ids = self.tokenizer(list(texts), truncation=True, max_length=self.max_tokens)["input_ids"] if texts else []
-        order = sorted(range(len(texts)), key=lambda i: (len(ids[i]), i))
-        batches = [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
-        bar = tqdm(
-            total=len(texts), desc="Embedding", unit="text", disable=not self.progress or len(texts) < 100, leave=False
-        )
-        with torch.inference_mode(), bar:
-            for rows in reversed(batches):  # longest first: the estimate of the bar is then never too rosy
+        ids = self._token_ids(checked_texts(texts))
+        quiet = not self.progress or len(ids) < 100
+        with tqdm(total=len(ids), desc="Embedding", unit="text", disable=quiet, leave=False) as bar:
+            for rows in length_batches([len(row) for row in ids], self.batch_tokens):
                 batch = self.tokenizer.pad({"input_ids": [ids[i] for i in rows]}, return_tensors="pt")
-                token_vectors = self.model(**batch).last_hidden_state  # (n, n_tokens, dim)
+                with torch.inference_mode():
+                    token_vectors = self.model(**batch).last_hidden_state.float()  # (n, n_tokens, dim)
                 pooled = mean_pool(token_vectors.numpy(), batch["attention_mask"].numpy())  # (n, dim)
-                embeddings[rows] = normalise(pooled)
+                yield rows, normalise(pooled)
                 bar.update(len(rows))
-        return embeddings
+
+    def _token_ids(self, texts: list[str]) -> list[npt.NDArray[np.int64]]:
+        ids: list[npt.NDArray[np.int64]] = []
+        for start in range(0, len(texts), TOKENISED_AT_ONCE):  # the tokeniser keeps offsets and more: in parts
+            part = texts[start : start + TOKENISED_AT_ONCE]
+            rows = self.tokenizer(part, truncation=True, max_length=self.max_tokens)["input_ids"]
+            ids.extend(np.asarray(row, dtype=np.int64) for row in rows)
+        return ids
 
 
-def load_embedder(*, progress: bool = False) -> ContextualEmbedder:
-    """Return the course's encoder as an embedder."""
-    tokenizer, model = models.load_encoder()
-    return ContextualEmbedder(tokenizer, model, models.model_id(models.encoder_source()), progress=progress)
+def checked_texts(texts: Sequence[str]) -> list[str]:
+    """Return texts as a list. Raises TypeError for a bare str or an item that is no str, ValueError for a broken one."""
+    if isinstance(texts, str):
+        raise TypeError(f"texts must be a list of str, got one str; write [{texts!r:.40}]")
+    for place, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise TypeError(f"texts must be a list of str, but item {place} is {type(text).__name__}: {text!r:.60}")
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"texts must be valid Unicode, but item {place} holds half a character at {error.start}; "
+                "read its file with errors='replace'"
+            ) from None
+    return list(texts)
+
+
+def length_batches(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
+    """Group positions of texts into batches of similar length, longest first, so that little padding is computed.
+
+    lengths: tokens of each text. A batch holds at most batch_tokens tokens, padding included, or one text. Longest
+    first: the estimate of a progress bar is then never too rosy. Raises ValueError if batch_tokens < 1.
+    """
+    if batch_tokens < 1:
+        raise ValueError(f"batch_tokens must be at least 1, got {batch_tokens}")
+    batches: list[list[int]] = []
+    for i in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        if not batches or (len(batches[-1]) + 1) * lengths[batches[-1][0]] > batch_tokens:
+            batches.append([])
+        batches[-1].append(i)
+    return batches
+
+
+def load_embedder(*, progress: bool = False, dtype: str | None = None) -> ContextualEmbedder:
+    """Return the course's encoder as an embedder.
+
+    dtype: "float32" or "bfloat16"; by default `compute_dtype()`, bfloat16 on processors where it is faster. The cosine
+    between the two forms of a vector is above 0.999.
+    """
+    import torch
+
+    if dtype not in (None, "float32", "bfloat16"):
+        raise ValueError(f"dtype must be float32 or bfloat16, got {dtype!r}")
+    number_format = models.compute_dtype() if dtype is None else getattr(torch, dtype)
+    plain = number_format is torch.float32  # load_encoder keeps one model for each way in which it is called
+    tokenizer, model = models.load_encoder() if plain else models.load_encoder(number_format)
+    identity = models.model_id(models.encoder_source())
+    if number_format is torch.bfloat16:
+        identity += "-bf16"
+    return ContextualEmbedder(tokenizer, model, identity, progress=progress)
 
 
 def cached_embeddings(
     texts: Sequence[str], embedder: ContextualEmbedder, *, say: Callable[[str], None] | None = None
 ) -> FloatArray:
-    """Return embedder(texts), from the disk if the same texts were embedded with the same weights before.
+    """Return embedder(texts), from the disk where the same text was embedded with the same weights before.
 
-    Only texts that are new are embedded; say is told how many those are. Returns (n, dim).
+    Only texts that are new are embedded, and kept as they come: an interrupted call goes on where it stopped. say is
+    told how many are new. Returns (n, dim).
     """
-    folder = store.course_home() / "embeddings"
-    path = folder / f"{embedder.identity.replace('/', '_').replace(':', '_')}-{embedder.max_tokens}.npz"
-    keys = [hashlib.sha256(text.encode()).hexdigest()[:24] for text in texts]
-    known = _read_cache(path)
-    new = sorted({key: text for key, text in zip(keys, texts, strict=True) if key not in known}.items())
-    if new:
-        if say:
-            say(f"Embedding {len(new):,} passages (once, about {len(new) / 20:.0f} seconds)")
-        vectors = embedder([text for _, text in new])
-        with store.lock("embeddings"):
-            known = _read_cache(path)
-            known.update({key: vector for (key, _), vector in zip(new, vectors, strict=True)})
-            _write_cache(path, known)
-    return (
-        np.stack([known[key] for key in keys]) if keys else np.empty((0, embedder.model.config.hidden_size), np.float32)
-    )
-
-
-def _read_cache(path: Any) -> dict[str, FloatArray]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return dict(zip(file["keys"].tolist(), file["vectors"], strict=True))
-    except (OSError, ValueError, KeyError, EOFError):
-        return {}  # not there yet, or cut short: it is made again
-    except Exception as error:
-        if type(error).__name__ == "BadZipFile":
-            return {}
-        raise
-
-
-def _write_cache(path: Any, known: dict[str, FloatArray]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".tmp.npz")
-    np.savez(aside, keys=np.array(list(known)), vectors=np.stack(list(known.values())))
-    aside.replace(path)
+    texts = checked_texts(texts)
+    name = re.sub(r"[^\w.-]", "_", f"{embedder.identity}-{embedder.max_tokens}")[-100:]
+    cache = EmbeddingCache(store.course_home() / "embeddings" / name, embedder.dim)
+    kind = f"{embedder.identity}\0{embedder.max_tokens}\0"
+    keys = [hashlib.sha256((kind + text).encode()).digest()[:KEY_BYTES] for text in texts]
+    vectors, found = cache.read(keys)  # (n, dim), (n,)
+    places: dict[bytes, list[int]] = {}
+    for place in np.flatnonzero(~found).tolist():
+        places.setdefault(keys[place], []).append(place)
+    if not places:
+        return vectors
+    new = list(places)
+    new_texts = [texts[places[key][0]] for key in new]
+    if say:
+        seconds = sum(min(len(text), 4 * embedder.max_tokens) for text in new_texts) / CHARACTERS_PER_SECOND
+        say(f"Embedding {len(new):,} passages (once, about {max(1, seconds):.0f} seconds)")
+    waiting: list[int] = []  # places of vectors that are not on the disk yet
+    for rows, batch in embedder.batches(new_texts):
+        for row, vector in zip(rows, batch, strict=True):
+            vectors[places[new[row]]] = vector
+            waiting.append(places[new[row]][0])
+        if len(waiting) >= KEPT_AT_ONCE:
+            cache.add([keys[place] for place in waiting], vectors[waiting])
+            waiting.clear()
+    if waiting:
+        cache.add([keys[place] for place in waiting], vectors[waiting])
+    return vectors

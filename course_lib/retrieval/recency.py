@@ -16,6 +16,10 @@ _CUES = re.compile(
     re.IGNORECASE,
 )
 _YEAR = re.compile(r"\b(18|19|20)\d\d\b")
+_PAST = re.compile(
+    r"\b(did|was|were|had|ago|before|earlier|older|newer|first|originally|formerly|than|compared|between)\b",
+    re.IGNORECASE,
+)
 
 
 class Sized(Retriever, Protocol):
@@ -30,6 +34,14 @@ def asks_for_latest(query: str) -> bool:
     A rule, not an understanding: it misses a question without a cue, and takes "the last goal" for one.
     """
     return bool(_CUES.search(query)) and not _YEAR.search(query)
+
+
+def looks_back(query: str) -> bool:
+    """Whether a query asks about what was, or compares: it names a year, or holds a word such as "did" or "than".
+
+    A rule, not an understanding: it takes "the first step" for one that looks back, and misses "the Hi-MO 9 of old".
+    """
+    return bool(_YEAR.search(query) or _PAST.search(query))
 
 
 def freshness(years_old: float, *, half_life: float) -> float:

@@ -17,7 +17,14 @@ ASK = "Write a question that this passage answers."
 class LikelihoodModel(Protocol):
     """A language model that can say how likely a reply is."""
 
-    def mean_log_likelihood(self, conversations: Sequence[Sequence[Message]], reply: str) -> list[float]: ...
+    def mean_log_likelihood(self, conversations: Sequence[Sequence[Message]], reply: str) -> list[float]:
+        """Return, for each conversation, the mean of ln p(token) over the reply's tokens."""
+        ...
+
+
+def likelihood_prompt(passage: str) -> list[Message]:
+    """Return the conversation after which the query's likelihood is measured: a passage, and the wish for a question."""
+    return [{"role": "user", "content": f"{passage}\n\n{ASK}"}]
 
 
 def standardised(values: FloatArray) -> FloatArray:
@@ -51,10 +58,7 @@ class QueryLikelihoodReranker:
         if not ranking:
             return []
         chunks = [self.chunk(hit.chunk_id) for hit in ranking]
-        conversations = [
-            [{"role": "user", "content": f"{chunk.title} ({chunk.date:%B %Y}). {chunk.text}\n\n{ASK}"}]
-            for chunk in chunks
-        ]
+        conversations = [likelihood_prompt(f"{chunk.title} ({chunk.date:%B %Y}). {chunk.text}") for chunk in chunks]
         likelihood = standardised(np.array(self.model.mean_log_likelihood(conversations, query)))  # (n,)
         first_stage = standardised(np.array([hit.score for hit in ranking]))  # (n,)
         scores = likelihood + self.weight * first_stage  # (n,)

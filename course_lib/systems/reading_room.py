@@ -7,7 +7,7 @@ from collections.abc import Callable
 from course_lib.corpus.chunking import chunk_documents
 from course_lib.corpus.load import load_documents
 from course_lib.generation.language_model import load_language_model
-from course_lib.retrieval.bm25 import BM25Retriever
+from course_lib.retrieval.bm25_fast import FastBM25Retriever
 from course_lib.retrieval.embedding import cached_embeddings, load_embedder
 from course_lib.retrieval.exact import DenseRetriever, indexed_text
 from course_lib.retrieval.fusion import FusedRetriever
@@ -41,7 +41,7 @@ def reading_room_rag(
     """
     dense = reading_room(*shelves, progress=progress, say=say)
     chunks = list(dense.chunks_.values())
-    fused = FusedRetriever(dense, BM25Retriever().fit(chunks), n_chunks=len(chunks))
+    fused = FusedRetriever(dense, FastBM25Retriever().fit(chunks), n_chunks=len(chunks))
     model = load_language_model()
     latest = LatestFirst(fused, superseded(*shelves), weight=0.3)
     return RAG(QueryLikelihoodReranker(latest, model, depth=max(10, k)), model, k=k)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -59,9 +59,14 @@ class MeaningMap:
         return self
 
     def place(self, text: str, vector: FloatArray, k: int) -> Placement:
-        """Return where text with this vector (dim,) falls. Neighbours are found in all dimensions, not in the plane."""
+        """Return where text with this vector (dim,) falls. Neighbours are found in all dimensions, not in the plane.
+
+        Raises ValueError for a vector of zeros, which is near nothing.
+        """
         require_k(k, len(self.sentences_), of="sentences on the map")
         vector = require_matrix(np.asarray(vector)[None, :], name="vector", dim=self.embeddings_.shape[1])[0]
+        if not vector.any():
+            raise ValueError(f"no word of {text!r:.60} stands in any sentence of the map, so counting cannot place it")
         x, y = (vector - self.mean_) @ self.axes_.T
         cosines = self.embeddings_ @ vector  # (n,)
         nearest = np.lexsort((np.arange(len(cosines)), -cosines))[:k]
@@ -146,34 +151,54 @@ def neighbour_table(map_: MeaningMap, placement: Placement) -> str:
     return f'<table style="margin:0;line-height:1.4"><tr>{head}</tr>{rows}</table>'
 
 
-def meaning_map_widget(map_: MeaningMap, embedder: Embedder, *, text: str, k: int = 3) -> ipywidgets.VBox:
-    """Return the demo: a text field, the number of neighbours, the map and the table. Usable by keyboard alone."""
+def meaning_map_widget(
+    map_: MeaningMap,
+    embedder: Embedder,
+    *,
+    text: str,
+    k: int = 3,
+    others: Mapping[str, tuple[MeaningMap, Embedder]] | None = None,
+) -> ipywidgets.VBox:
+    """Return the demo: a text field, the number of neighbours, the map and the table. Usable by keyboard alone.
+
+    others: further maps of the same sentences by name, with the embedder of each, to switch to.
+    """
     import ipywidgets
 
+    maps = {"contextual": (map_, embedder), **(others or {})}
     field = ipywidgets.Text(value=text, description="Sentence", continuous_update=False, layout={"width": "95%"})
     slider = ipywidgets.IntSlider(
         value=k, min=1, max=min(8, len(map_.sentences_)), description="Neighbours", layout={"max_width": "95%"}
     )
+    kind = ipywidgets.RadioButtons(options=list(maps), value="contextual", description="Vectors")
     picture, table = ipywidgets.HTML(layout={"width": "95%"}), ipywidgets.HTML(layout={"width": "95%"})
 
     def draw(_: object = None) -> None:
+        shown, embed = maps[kind.value]
         try:
             typed = require_text(field.value, name="sentence")
+            placement = shown.place(typed, embed([typed])[0], slider.value)
         except ValueError as error:
             table.value = f'<p role="alert">{html.escape(str(error))}</p>'
             return
-        placement = map_.place(typed, embedder([typed])[0], slider.value)
-        picture.value = map_.svg(placement) + map_.legend(placement)
-        table.value = neighbour_table(map_, placement)
+        picture.value = shown.svg(placement) + shown.legend(placement)
+        table.value = neighbour_table(shown, placement)
 
-    field.observe(draw, names="value")
-    slider.observe(draw, names="value")
+    for knob in (field, slider, kind):
+        knob.observe(draw, names="value")
     draw()
-    return ipywidgets.VBox([field, slider, picture, table])
+    return ipywidgets.VBox([field, slider, *([kind] if others else []), picture, table])
 
 
-def meaning_map_demo(map_: MeaningMap, embedder: Embedder, *, text: str, k: int = 3) -> None:
+def meaning_map_demo(
+    map_: MeaningMap,
+    embedder: Embedder,
+    *,
+    text: str,
+    k: int = 3,
+    others: Mapping[str, tuple[MeaningMap, Embedder]] | None = None,
+) -> None:
     """Display the demo; readers without a kernel see the map of the first sentence."""
     placement = map_.place(text, embedder([text])[0], k)
     static = map_.picture(placement) + map_.legend(placement) + neighbour_table(map_, placement)
-    show_widget(meaning_map_widget(map_, embedder, text=text, k=k), static, map_.alt(placement))
+    show_widget(meaning_map_widget(map_, embedder, text=text, k=k, others=others), static, map_.alt(placement))

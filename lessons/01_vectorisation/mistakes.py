@@ -22,6 +22,18 @@ def stumbles_on_unknown_words(tokens, vocabulary):
     return counts
 
 
+def counts_into_five_places(tokens, vocabulary):
+    counts = np.zeros(5)
+    for token in tokens:
+        if token in vocabulary[:5]:
+            counts[vocabulary.index(token)] += 1
+    return counts
+
+
+def returns_a_constant(tokens, vocabulary):
+    return np.zeros(len(vocabulary))
+
+
 def forgets_the_plus_one(counts):
     return np.log((1 + len(counts)) / (1 + (counts > 0).sum(axis=0)))
 
@@ -145,6 +157,8 @@ MISTAKES = [
     ("counting", counts_shares, "wrong", "divide by the length"),
     ("counting", sorts_the_vocabulary, "wrong", "sort the vocabulary"),
     ("counting", stumbles_on_unknown_words, "crashed", "is not in list"),
+    ("counting", counts_into_five_places, "wrong", "The vocabulary has twelve words"),
+    ("counting", returns_a_constant, "wrong", "Which column belongs to which word"),
     ("idf", forgets_the_plus_one, "wrong", "What does the + 1 at the end do"),
     ("idf", divides_by_zero, "wrong", "two ones inside the logarithm"),
     ("idf", counts_occurrences, "wrong", "Does df count texts, or occurrences"),

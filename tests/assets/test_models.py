@@ -159,22 +159,22 @@ def test_a_name_that_the_hub_does_not_answer_for_is_named(
 @pytest.mark.parametrize(("value", "expected"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])
 def test_the_number_format_can_be_chosen(value: str, expected: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COURSE_DTYPE", value)
-    assert models.generator_dtype() is expected
+    assert models.compute_dtype() is expected
 
 
 @pytest.mark.parametrize("pays", [True, False])
 def test_the_number_format_is_what_pays_here(pays: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models, "bf16_pays", lambda: pays)
-    assert models.generator_dtype() is (torch.bfloat16 if pays else torch.float32)
+    assert models.compute_dtype() is (torch.bfloat16 if pays else torch.float32)
     monkeypatch.setenv("COURSE_DTYPE", "")
-    assert models.generator_dtype() is (torch.bfloat16 if pays else torch.float32)
+    assert models.compute_dtype() is (torch.bfloat16 if pays else torch.float32)
 
 
 @pytest.mark.parametrize("value", ["float16", "bf16", "BFLOAT16", "8"])
 def test_another_number_format_is_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COURSE_DTYPE", value)
     with pytest.raises(ValueError, match=f"COURSE_DTYPE must be bfloat16 or float32, got '{value}'"):
-        models.generator_dtype()
+        models.compute_dtype()
 
 
 def test_what_a_processor_says_of_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:

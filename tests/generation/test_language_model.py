@@ -110,3 +110,96 @@ def test_the_limit_to_the_token(room: int, fits: bool, language_model: LanguageM
     else:
         with pytest.raises(ValueError, match=rf"got {n_tokens} \+ 4"):
             narrow.generate(TALK, max_new_tokens=4)
+
+
+# ---------------------------------------------------------------- several at once
+
+
+TALKS = [
+    TALK,
+    [{"role": "user", "content": "Name a colour."}],
+    [
+        {"role": "system", "content": "You are a gardener who speaks briefly."},
+        {"role": "user", "content": "When should I plant tulips, and how deep do their bulbs go into the ground?"},
+    ],
+    [{"role": "user", "content": "Count to five."}],
+    [{"role": "user", "content": "What is the capital of Italy? One word."}],
+]
+
+
+@pytest.fixture(scope="module")
+def small_model(language_model: LanguageModel) -> LanguageModel:
+    """The real tokenizer over a tiny Llama with random weights in float32: large ones, so that no two words tie."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(3)
+    config = LlamaConfig(
+        vocab_size=len(language_model.tokenizer),
+        hidden_size=24,
+        intermediate_size=40,
+        num_hidden_layers=2,
+        num_attention_heads=3,
+        num_key_value_heads=1,
+        max_position_embeddings=128,
+        initializer_range=0.7,
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=2,
+    )
+    return LanguageModel(language_model.tokenizer, LlamaForCausalLM(config).eval())
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 8])
+def test_in_float32_several_at_once_say_what_each_says_alone(batch_size: int, small_model: LanguageModel) -> None:
+    """Prompts of five lengths: a wrong mask, a wrong position or a wrong order would change what a row says."""
+    alone = [small_model.generate(talk, max_new_tokens=7) for talk in TALKS]
+    assert len(set(alone)) == len(alone), "the prompts must tell the model apart, or this test says nothing"
+    assert small_model.generate_many(TALKS, max_new_tokens=7, batch_size=batch_size) == alone
+
+
+def test_the_real_model_several_at_once(language_model: LanguageModel) -> None:
+    """In bfloat16 a close choice may fall otherwise, but hardly: what is said in the batch is nearly as likely alone."""
+    alone = [language_model.generate(talk, max_new_tokens=6) for talk in TALKS]
+    together = language_model.generate_many(TALKS, max_new_tokens=6, batch_size=3)
+    for talk, one, other in zip(TALKS, alone, together, strict=True):
+        first, second = (language_model.mean_log_likelihood([talk], reply)[0] for reply in (one, other))
+        assert abs(first - second) < 0.2, (one, other)
+    assert "Paris" in together[0] and "Rome" in together[4]
+
+
+def test_several_at_once_end_where_they_end(language_model: LanguageModel) -> None:
+    """A short answer of a batch is not filled up while a longer one goes on."""
+    short, long = language_model.generate_many(
+        [TALK, [{"role": "user", "content": "Tell me a long story about a ship."}]], max_new_tokens=12
+    )
+    assert language_model.count_tokens(short) < 12 <= language_model.count_tokens(long) + 1
+    assert "<|" not in short + long
+
+
+def test_nothing_to_say_to_nobody(language_model: LanguageModel) -> None:
+    assert language_model.generate_many([], max_new_tokens=5) == []
+
+
+def test_one_that_does_not_fit_is_named_before_anything_is_decoded(small_model: LanguageModel) -> None:
+    """128 tokens: 60 words and a template fit with 8 more, 200 words do not."""
+    talks = [[{"role": "user", "content": "word " * n}] for n in (60, 200, 60)]
+
+    class Refuses:
+        config = small_model.model.config
+
+        def generate(self, **options: Any) -> Any:
+            raise AssertionError("nothing should be decoded")
+
+    with pytest.raises(
+        ValueError, match=r"fit into 128 tokens, got 2\d\d \+ 8 for conversation 1; pass fewer or shorter"
+    ):
+        LanguageModel(small_model.tokenizer, Refuses()).generate_many(talks, max_new_tokens=8)
+    assert len(small_model.generate_many(talks[:1], max_new_tokens=8)) == 1
+
+
+@pytest.mark.parametrize(("name", "value"), [("batch_size", 0), ("max_new_tokens", 0), ("batch_size", -2)])
+def test_sizes_below_one_are_refused(name: str, value: int, small_model: LanguageModel) -> None:
+    options = {"max_new_tokens": 3, "batch_size": 2, name: value}
+    with pytest.raises(ValueError, match=f"{name} must be at least 1, got {value}"):
+        small_model.generate_many(TALKS, **options)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,13 +9,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from course_lib.assets import models, store
 from course_lib.core.validate import FloatArray
-from course_lib.retrieval.embedding import ContextualEmbedder, cached_embeddings, mean_pool, normalise
+from course_lib.retrieval import embedding
+from course_lib.retrieval.embedding import (
+    ContextualEmbedder,
+    cached_embeddings,
+    length_batches,
+    load_embedder,
+    mean_pool,
+    normalise,
+)
 
 LONG = "The committee met again in the autumn and put the question off once more. " * 30  # about 480 tokens
 TEXTS = [
@@ -132,9 +140,9 @@ def test_the_order_of_the_texts_does_not_matter(embedder: ContextualEmbedder, em
 
 
 def test_neither_padding_nor_batching_matters(embedder: ContextualEmbedder, embeddings: FloatArray) -> None:
-    """One at a time, nothing is padded; three at a time, short texts lie beside long ones."""
-    for size in (1, 3):
-        np.testing.assert_allclose(replace(embedder, batch_size=size)(TEXTS), embeddings, atol=1e-5)
+    """A batch of 1 token is one text, and nothing is padded; of 700, short texts lie beside long ones."""
+    for tokens in (1, 40, 700):
+        np.testing.assert_allclose(replace(embedder, batch_tokens=tokens)(TEXTS), embeddings, atol=1e-5)
 
 
 def test_case_does_not_matter_to_this_encoder(embeddings: FloatArray) -> None:
@@ -159,15 +167,126 @@ def test_an_empty_text_has_a_vector(embedder: ContextualEmbedder) -> None:
     assert np.isfinite(embedder(["", " "])).all()
 
 
-def test_one_str_is_not_taken_for_a_list_of_letters(embedder: ContextualEmbedder) -> None:
-    with pytest.raises(TypeError, match=r"texts must be a list of str, got one str; write \['Who won\?'\]"):
-        embedder("Who won?")
+@pytest.mark.parametrize(
+    ("texts", "error", "message"),
+    [
+        ("Who won?", TypeError, r"texts must be a list of str, got one str; write \['Who won\?'\]"),
+        (["Who won?", None], TypeError, r"texts must be a list of str, but item 1 is NoneType: None"),
+        ([b"Who won?"], TypeError, r"item 0 is bytes: b'Who won\?'"),
+        (
+            ["fine", "cut \ud83d off"],
+            ValueError,
+            r"texts must be valid Unicode, but item 1 holds half a character at 4",
+        ),
+    ],
+)
+def test_what_is_no_list_of_texts_is_refused(
+    texts: Any, error: type[Exception], message: str, embedder: ContextualEmbedder
+) -> None:
+    with pytest.raises(error, match=message):
+        embedder(texts)
+    with pytest.raises(error, match=message):
+        cached_embeddings(texts, embedder)
 
 
 def test_the_embedder_knows_meaning(embedder: ContextualEmbedder) -> None:
     """The counterpart to all this plumbing: shuffle the weights and this fails."""
     question, near, far = embedder(["How do I warm my house?", "Heating a home in winter", "The goalkeeper saved it"])
     assert question @ near > question @ far + 0.3
+
+
+def test_many_texts_are_tokenised_in_parts(embedder: ContextualEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = embedder(TEXTS)
+    monkeypatch.setattr(embedding, "TOKENISED_AT_ONCE", 3)
+    np.testing.assert_array_equal(embedder(TEXTS), expected)
+
+
+# ---------------------------------------------------------------- length_batches
+
+
+def test_batches_by_hand() -> None:
+    """Longest first: 9, 5, 5, 2, 1. Two of 9 would be 18 > 12. 5 + 5 fit; a third row of 5 would make 15 > 12.
+    2 and 1 make 2 rows of 2 tokens, padding included. Of equal lengths, the first comes first."""
+    assert length_batches([5, 1, 9, 5, 2], 12) == [[2], [0, 3], [4, 1]]
+
+
+@given(st.lists(st.integers(1, 60), max_size=40), st.integers(1, 200))
+def test_batches_hold_every_text_once_and_stay_in_the_budget(lengths: list[int], budget: int) -> None:
+    batches = length_batches(lengths, budget)
+    assert sorted(i for rows in batches for i in rows) == list(range(len(lengths)))
+    for rows in batches:
+        assert len(rows) == 1 or len(rows) * max(lengths[i] for i in rows) <= budget
+    flat = [lengths[i] for rows in batches for i in rows]
+    assert flat == sorted(flat, reverse=True)
+    for rows in batches[:-1]:  # none ends while the next text would still fit
+        assert (len(rows) + 1) * lengths[rows[0]] > budget
+
+
+def test_sorting_saves_padding() -> None:
+    """16 texts of 100 tokens and 16 of 10, in turn. Eight at a time as they come, 4 * 8 * 100 = 3200 tokens are
+    computed; here 16 * 100 + 16 * 10 = 1760, and none of them is padding."""
+    lengths = [100, 10] * 16
+    batches = length_batches(lengths, 800)
+    assert sum(len(rows) * lengths[rows[0]] for rows in batches) == sum(lengths) == 1760
+    assert [len(rows) for rows in batches] == [8, 8, 16]
+
+
+def test_no_text_is_no_batch() -> None:
+    assert length_batches([], 5) == []
+
+
+@pytest.mark.parametrize("budget", [0, -3])
+def test_a_batch_holds_a_token(budget: int) -> None:
+    with pytest.raises(ValueError, match=f"batch_tokens must be at least 1, got {budget}"):
+        length_batches([1, 2], budget)
+
+
+# ---------------------------------------------------------------- bfloat16
+
+
+HARD_TEXTS = [
+    *TEXTS,
+    "",
+    " \n\t ",
+    "Spain",
+    "word " * 10_000,
+    "🙂",
+    "👩\u200d🔬🇪🇸🧠⚽" * 20,
+    "Паркинсон — это болезнь",
+    "パーキンソン病の治療",
+    "مرض باركنسون",
+    "אנרגיה מתחדשת",
+    "ไข้",
+    "0 1 2 3 4 5 6 7 8 9 106' 1-0 E-204 kWh",
+    "-" * 3_000,
+    "a\u0301" * 50,
+]
+
+
+def test_bfloat16_is_float32_to_three_digits(embedder: ContextualEmbedder) -> None:
+    half = load_embedder(dtype="bfloat16")
+    assert half.identity == embedder.identity + "-bf16" and half.model.dtype is torch.bfloat16
+    vectors = half(HARD_TEXTS)  # (n, dim)
+    assert vectors.dtype == np.float32 and np.isfinite(vectors).all()
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+    cosines = (vectors * embedder(HARD_TEXTS)).sum(axis=1)  # (n,)
+    assert (cosines >= 0.999).all(), dict(zip([text[:20] for text in HARD_TEXTS], cosines, strict=True))
+
+
+@pytest.mark.parametrize("pays", [True, False])
+def test_the_number_format_is_the_one_that_pays(pays: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "bf16_pays", lambda: pays)
+    loaded = load_embedder()
+    assert loaded.model.dtype is (torch.bfloat16 if pays else torch.float32)
+    assert loaded.identity.endswith("-bf16") is pays
+    monkeypatch.setenv("COURSE_DTYPE", "float32")
+    assert load_embedder().model.dtype is torch.float32
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bf16", "", "torch.float32"])
+def test_another_number_format_is_refused(dtype: str) -> None:
+    with pytest.raises(ValueError, match=f"dtype must be float32 or bfloat16, got '{dtype}'"):
+        load_embedder(dtype=dtype)
 
 
 # ---------------------------------------------------------------- cached_embeddings
@@ -179,108 +298,100 @@ class Counting(ContextualEmbedder):
 
     asked: list[list[str]] = field(default_factory=list)
 
-    def __call__(self, texts: Sequence[str]) -> FloatArray:
+    def batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], FloatArray]]:
         self.asked.append(list(texts))
-        return super().__call__(texts)
+        yield from super().batches(texts)
 
 
 @pytest.fixture
-def counting(embedder: ContextualEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Counting]:
+def counting(embedder: ContextualEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Counting:
     monkeypatch.setenv("COURSE_HOME", str(tmp_path))
-    yield Counting(embedder.tokenizer, embedder.model, "weights/of:this-test")
+    return Counting(embedder.tokenizer, embedder.model, "weights/of:this-test")
 
 
-def cache_file() -> Path:
-    (path,) = (store.course_home() / "embeddings").glob("*.npz")
-    return path
+def cache_files(ending: str) -> list[Path]:
+    return sorted((store.course_home() / "embeddings").glob(f"*.{ending}"))
 
 
 def test_only_new_texts_are_embedded(counting: Counting) -> None:
     said: list[str] = []
     first = cached_embeddings(["one", "two", "one"], counting, say=said.append)
-    assert [sorted(texts) for texts in counting.asked] == [["one", "two"]]  # each text once
+    assert counting.asked == [["one", "two"]]  # each text once
     np.testing.assert_array_equal(first[0], first[2])
-    second = cached_embeddings(["three", "two", "one"], counting, say=said.append)
+    second = cached_embeddings(["three", "two", "one", "three"], counting, say=said.append)
     assert counting.asked[1:] == [["three"]]
-    np.testing.assert_allclose(second, counting(["three", "two", "one"]), atol=1e-5)
+    np.testing.assert_allclose(second, counting(["three", "two", "one", "three"]), atol=1e-5)
     counting.asked.clear()
     np.testing.assert_array_equal(cached_embeddings(["two", "three"], counting), second[[1, 0]])
     assert counting.asked == []
     assert len(said) == 2 and "2 passages" in said[0] and "1 passages" in said[1]
 
 
-def test_the_cache_is_kept_apart_by_weights_and_cut(counting: Counting) -> None:
-    for other in (counting, replace(counting, identity="others"), replace(counting, max_tokens=8)):
+def test_what_comes_back_is_what_was_made_to_the_last_bit(counting: Counting) -> None:
+    np.testing.assert_array_equal(cached_embeddings(TEXTS, counting), cached_embeddings(TEXTS, counting))
+    order = [4, 1, 1, 7]
+    np.testing.assert_array_equal(
+        cached_embeddings([TEXTS[i] for i in order], counting), cached_embeddings(TEXTS, counting)[order]
+    )
+    assert len(counting.asked) == 1
+
+
+def test_the_cache_is_kept_apart_by_weights_number_format_and_cut(counting: Counting) -> None:
+    """ "a/b" and "a:b" share a file, and still not their vectors."""
+    names = ("a/b", "a:b", "a/b-bf16")
+    others = [counting, *(replace(counting, identity=name) for name in names), replace(counting, max_tokens=8)]
+    for other in others:
         counting.asked.clear()
         cached_embeddings(["one"], other)
         assert counting.asked == [["one"]]
-    assert len(list((store.course_home() / "embeddings").glob("*.npz"))) == 3
+    counting.asked.clear()
+    for other in others:
+        cached_embeddings(["one"], other)
+    assert counting.asked == []
+    assert len(cache_files("keys")) == len(cache_files("vectors")) == 4
 
 
 def test_no_text_is_no_work(counting: Counting) -> None:
     assert cached_embeddings([], counting).shape == (0, 384)
-    assert counting.asked == []
+    assert counting.asked == [] and not (store.course_home() / "embeddings").exists()
 
 
-def truncated(data: bytes) -> bytes:
-    return data[: len(data) // 2]
+def test_a_cache_of_the_old_form_is_ignored(counting: Counting) -> None:
+    folder = store.course_home() / "embeddings"
+    folder.mkdir()
+    (folder / "weights_of_this-test-256.npz").write_bytes(b"of an older version")
+    assert cached_embeddings(["one"], counting).shape == (1, 384)
+    assert cached_embeddings(["one"], counting).shape == (1, 384)
+    assert counting.asked == [["one"]]
 
 
-def scribbled(data: bytes) -> bytes:
-    middle = len(data) // 2
-    return data[:middle] + bytes(b ^ 0xFF for b in data[middle : middle + 64]) + data[middle + 64 :]
+def test_an_interrupted_call_keeps_what_it_made(counting: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two texts at a time are kept; the third batch is interrupted."""
+    monkeypatch.setattr(embedding, "KEPT_AT_ONCE", 2)
+
+    @dataclass(frozen=True)
+    class Interrupted(Counting):
+        def batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], FloatArray]]:
+            for number, batch in enumerate(super().batches(texts)):
+                if number == 3:
+                    raise KeyboardInterrupt
+                yield batch
+
+    texts = ["a b c d e", "a b c d", "a b c", "a b", "a"]  # longest first, one a batch
+    with pytest.raises(KeyboardInterrupt):
+        cached_embeddings(texts, Interrupted(counting.tokenizer, counting.model, counting.identity, batch_tokens=1))
+    cached_embeddings(texts, counting)
+    assert counting.asked == [["a b c", "a b", "a"]]
 
 
-@pytest.mark.parametrize(
-    "harm",
-    [
-        truncated,
-        scribbled,
-        lambda data: b"",
-        lambda data: b"no zip file",
-        lambda data: data[:-1],
-        lambda data: data[:30],
-    ],
-)
-def test_a_damaged_cache_is_made_again(harm: Any, counting: Counting) -> None:
-    first = cached_embeddings(["one", "two"], counting)
-    cache_file().write_bytes(harm(cache_file().read_bytes()))
-    np.testing.assert_allclose(cached_embeddings(["one", "two"], counting), first, atol=1e-6)
-    counting.asked.clear()
-    np.testing.assert_allclose(cached_embeddings(["one", "two"], counting), first, atol=1e-6)
-    assert counting.asked == [], "the cache should be whole again"
-
-
-def test_a_cache_of_another_form_is_made_again(counting: Counting) -> None:
-    first = cached_embeddings(["one", "two"], counting)
-    np.savez(cache_file(), keys=np.array(["a", "b", "c"]), vectors=np.ones((2, 384)))
-    np.testing.assert_allclose(cached_embeddings(["one", "two"], counting), first, atol=1e-6)
-
-
-def test_a_write_that_dies_leaves_the_old_cache(counting: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = cached_embeddings(["one"], counting)
-
-    def dies(path: Path, **_: Any) -> None:
-        Path(path).write_bytes(b"half")
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(np, "savez", dies)
-        cached_embeddings(["one", "two"], counting)
-    counting.asked.clear()
-    np.testing.assert_array_equal(cached_embeddings(["one"], counting), first)
-    assert counting.asked == []
-
-
-@pytest.mark.skipif(os.name == "nt", reason="two handles on one file")
 def test_what_another_process_added_meanwhile_is_kept(counting: Counting) -> None:
     @dataclass(frozen=True)
     class Slow(Counting):
-        def __call__(self, texts: Sequence[str]) -> FloatArray:
-            cached_embeddings(["of another process"], counting)
-            return super().__call__(texts)
+        def batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], FloatArray]]:
+            cached_embeddings(["of another process", "mine"], counting)
+            yield from super().batches(texts)
 
-    cached_embeddings(["mine"], Slow(counting.tokenizer, counting.model, counting.identity))
+    first = cached_embeddings(["mine"], Slow(counting.tokenizer, counting.model, counting.identity))
     counting.asked.clear()
-    cached_embeddings(["mine", "of another process"], counting)
+    np.testing.assert_allclose(cached_embeddings(["mine", "of another process"], counting)[:1], first, atol=1e-6)
     assert counting.asked == []

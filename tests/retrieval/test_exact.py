@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from hypothesis.extra.numpy import arrays
 from course_lib.core.types import Chunk, Hit, ranked
 from course_lib.core.validate import FloatArray, NotFittedError
 from course_lib.retrieval.counting import TfidfEmbedder
-from course_lib.retrieval.exact import DenseRetriever, ExactIndex, indexed_text, top_k
+from course_lib.retrieval.exact import DenseRetriever, ExactIndex, indexed_text, k_best, top_k
+from course_lib.retrieval.index_folder import SavedIndexError
 
 DAY = datetime.date(2026, 7, 19)
 
@@ -205,6 +207,89 @@ def test_ids_and_vectors_must_agree() -> None:
         ExactIndex().fit(np.eye(3), ["a", "b", "a"])
     with pytest.raises(ValueError, match=r"embeddings must have two axes \(n, dim\), got shape \(3,\)"):
         ExactIndex().fit(np.ones(3), ["a", "b", "c"])
+
+
+# ---------------------------------------------------------------- many queries, ties, saving
+
+
+@given(st.integers(1, 40), st.integers(0, 2**32 - 1), st.data())
+def test_many_queries_are_what_each_alone_is(n: int, seed: int, data: Any) -> None:
+    """Whole numbers are exact in float32, so the two ways of multiplying agree to the bit, ties included."""
+    k = data.draw(st.integers(1, n))
+    rng = np.random.default_rng(seed)
+    index = ExactIndex().fit(rng.integers(-2, 3, size=(n, 5)), [f"{i:03d}" for i in rng.permutation(n)])
+    queries = rng.integers(-2, 3, size=(7, 5)).astype(np.float32)
+    assert index.search_many(queries, k) == [index.search(query, k) for query in queries]
+
+
+def test_more_queries_than_fit_into_one_block() -> None:
+    rng = np.random.default_rng(3)
+    index = ExactIndex().fit(rng.integers(-2, 3, size=(30, 4)), [f"{i:02d}" for i in range(30)])
+    queries = rng.integers(-2, 3, size=(300, 4)).astype(np.float32)
+    found = index.search_many(queries, 2)
+    assert len(found) == 300 and found[299] == index.search(queries[299], 2)
+    assert index.search_many(np.empty((0, 4)), 2) == []
+
+
+def test_search_many_refuses_what_search_refuses() -> None:
+    index = ExactIndex().fit(np.eye(3, 4), ["a", "b", "c"])
+    with pytest.raises(ValueError, match="k must be between 1 and the 3 indexed chunks, got 4"):
+        index.search_many(np.ones((2, 4)), 4)
+    with pytest.raises(ValueError, match="queries must have 4 columns like the index, got 5"):
+        index.search_many(np.ones((2, 5)), 1)
+    with pytest.raises(ValueError, match="queries must be finite, but row 1"):
+        index.search_many(np.array([[1, 0, 0, 0], [np.nan, 0, 0, 0]]), 1)
+    with pytest.raises(NotFittedError):
+        ExactIndex().search_many(np.ones((2, 4)), 1)
+
+
+def test_size_by_hand() -> None:
+    """3 vectors of 5 numbers of 4 bytes: 60."""
+    index = ExactIndex().fit(np.eye(3, 5), ["a", "b", "c"])
+    assert (len(index), index.n_bytes) == (3, 60)
+    assert len(ExactIndex()) == 0
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=60), st.integers(1, 60), st.integers(0, 9), st.integers(0, 99))
+def test_k_best_settles_ties_of_any_search(scores: list[int], k: int, margin: int, seed: int) -> None:
+    """A search that shuffles what ties, asked through k_best, gives what a full sort by score and id gives."""
+    k, rng = min(k, len(scores)), np.random.default_rng(seed)
+    hits = [Hit(f"{i:02d}", float(score)) for i, score in enumerate(scores)]
+
+    def fetch(depth: int) -> list[Hit]:
+        return sorted((hits[i] for i in rng.permutation(len(hits))), key=lambda hit: -hit.score)[:depth]
+
+    assert k_best(fetch, k, len(hits), margin=margin) == ranked(hits)[:k]
+
+
+def test_k_best_of_a_search_that_finds_fewer() -> None:
+    assert k_best(lambda depth: [Hit("b", 1.0), Hit("a", 1.0)][:depth], 5, 100) == [Hit("a", 1.0), Hit("b", 1.0)]
+    assert k_best(lambda depth: [], 5, 100) == []
+
+
+def test_k_best_asks_no_deeper_than_it_must() -> None:
+    asked = []
+
+    def fetch(depth: int) -> list[Hit]:
+        asked.append(depth)
+        return [Hit(f"{i:03d}", 1.0 - i) for i in range(depth)]
+
+    k_best(fetch, 5, 1000, margin=3)
+    assert asked == [8]
+
+
+def test_saved_and_loaded_it_answers_alike(tmp_path: Path) -> None:
+    rng = np.random.default_rng(8)
+    vectors = rng.standard_normal((20, 6)).astype(np.float32)
+    index = ExactIndex().fit(vectors, [f"shelf/é{i:02d}" for i in range(20)])
+    index.save(tmp_path / "index")
+    again = ExactIndex.load(tmp_path / "index", dim=6)
+    np.testing.assert_array_equal(again.embeddings_, vectors)
+    assert again.search(vectors[3], 5) == index.search(vectors[3], 5)
+    with pytest.raises(SavedIndexError, match="holds vectors of 6 dimensions, 7 are asked for"):
+        ExactIndex.load(tmp_path / "index", dim=7)
+    with pytest.raises(NotFittedError):
+        ExactIndex().save(tmp_path / "other")
 
 
 # ---------------------------------------------------------------- DenseRetriever

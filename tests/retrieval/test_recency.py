@@ -7,7 +7,7 @@ import datetime
 import pytest
 
 from course_lib.core.types import Chunk, Hit, Ranking, ranked
-from course_lib.retrieval.recency import LatestFirst, asks_for_latest, freshness
+from course_lib.retrieval.recency import LatestFirst, asks_for_latest, freshness, looks_back
 
 
 class Fixed:
@@ -36,6 +36,13 @@ def test_cues() -> None:
         assert not asks_for_latest(query), query
 
 
+def test_what_looks_back() -> None:
+    for query in ("What was the fee?", "Who won in 1998?", "Is it dearer than before?", "the First rule"):
+        assert looks_back(query), query
+    for query in ("How high is the fee?", "What does it cost now?", "Wasps sting", "room 1234"):
+        assert not looks_back(query), query
+
+
 def test_freshness_halves() -> None:
     assert freshness(0, half_life=3) == 1
     assert freshness(3, half_life=3) == 0.5  # one half-life
@@ -54,6 +61,13 @@ def test_newer_rises_but_a_much_better_match_stays_first() -> None:
     assert LatestFirst(base).search("the latest final", 2)[0].chunk_id == "new"  # 0.6 + 0.2 * 0.06 < 0.5 + 0.2
     base = Fixed(old=(0.9, "2014-07-13"), new=(0.5, "2026-07-19"))
     assert LatestFirst(base).search("the latest final", 2)[0].chunk_id == "old"
+
+
+def test_the_pool_is_what_is_scored_again_and_bounds_the_search() -> None:
+    """pool_size 1 reads three hits at most, and keeps one: the newer chunk below it does not rise."""
+    base = Fixed(old=(0.6, "2014-07-13"), new=(0.5, "2026-07-19"))
+    assert [hit.chunk_id for hit in LatestFirst(base, pool_size=1).search("the latest final", 1)] == ["old"]
+    assert len(LatestFirst(base)) == 2 and LatestFirst(base).chunk("new").date == datetime.date(2026, 7, 19)
 
 
 def test_all_superseded_still_answers_and_k_is_checked() -> None:

@@ -92,8 +92,8 @@ def test_neighbours_are_found_in_all_dimensions(embedder: TfidfEmbedder) -> None
 
 
 def test_neighbours_fall_in_score_and_ties_by_position(map_: MeaningMap) -> None:
-    nothing = np.zeros(map_.embeddings_.shape[1], np.float32)
-    assert [i for i, _ in map_.place("?", nothing, k=4).neighbours] == [0, 1, 2, 3]
+    alike = MeaningMap().fit(SENTENCES, GROUPS, np.tile(map_.embeddings_[:1], (5, 1)))
+    assert [i for i, _ in alike.place("?", map_.embeddings_[0], k=4).neighbours] == [0, 1, 2, 3]
     cosines = [cosine for _, cosine in map_.place("?", map_.embeddings_[1], k=5).neighbours]
     assert cosines == sorted(cosines, reverse=True)
 
@@ -252,9 +252,12 @@ def test_an_empty_sentence_is_told_and_the_map_stays(nothing: str, widget: Any) 
 
 
 def test_an_unknown_word_does_not_break_it(widget: Any) -> None:
-    field, _, picture, _ = widget.children
+    field, _, picture, table = widget.children
+    before = picture.value
     field.value = "xylophone 日本 🙂"
-    assert "xylophone 日本 🙂" in (parsed(picture.value).get("aria-label") or "")
+    assert "xylophone 日本 🙂" in table.value and 'role="alert"' in table.value and picture.value == before
+    field.value = "Norway won"
+    assert "sport" in table.value and picture.value != before
 
 
 def test_it_uses_the_embedder_that_it_is_given(embedder: TfidfEmbedder) -> None:
@@ -266,6 +269,31 @@ def test_it_uses_the_embedder_that_it_is_given(embedder: TfidfEmbedder) -> None:
     map_ = MeaningMap().fit(SENTENCES, GROUPS, embedder(SENTENCES))
     table = meaning_map_widget(map_, only_last, text="Spain won the match", k=1).children[3]
     assert "medicine" in table.value
+
+
+def test_another_kind_of_vector_draws_another_map(map_: MeaningMap, embedder: TfidfEmbedder) -> None:
+    """A second embedder that knows one group only, so that its neighbours differ."""
+    few = TfidfEmbedder().fit(SENTENCES[2:4])
+    vectors = np.maximum(few(SENTENCES), 1e-6)
+    other = MeaningMap().fit(SENTENCES, GROUPS, vectors)
+    box = meaning_map_widget(map_, embedder, text="The match in the house", k=1, others={"few words": (other, few)})
+    field, _, kind, picture, table = box.children
+    assert kind.options == ("contextual", "few words") and kind.value == "contextual" and kind.description == "Vectors"
+    before, first = picture.value, table.value
+    kind.value = "few words"
+    assert picture.value != before
+    expected = other.place(field.value, few([field.value])[0], 1)
+    assert table.value == neighbour_table(other, expected) != first
+    field.value = "zebra"  # a word that it has never seen
+    assert 'role="alert"' in table.value and "counting cannot place it" in table.value
+    kind.value = "contextual"
+    field.value = "The match in the house"
+    assert (picture.value, table.value) == (before, first)
+
+
+def test_a_vector_of_zeros_is_near_nothing(map_: MeaningMap, embedder: TfidfEmbedder) -> None:
+    with pytest.raises(ValueError, match="no word of 'zebra' stands in any sentence of the map"):
+        map_.place("zebra", embedder(["zebra"])[0], 1)
 
 
 def test_readers_without_a_kernel_see_the_map(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from course_lib.assets.models import generator_dtype
+from course_lib.assets.models import compute_dtype
 from course_lib.core.types import Chunk, GoldSpan, Question
 from course_lib.corpus.question_quality import question_key
 from course_lib.generation.language_model import LanguageModel
@@ -141,6 +141,6 @@ def test_a_batch_padded_on_the_left_says_what_single_questions_say(language_mode
     assert saved == [2, 3, 3]
     assert (stored.checked, stored.same, stored.agreed) == (3, 3, 3)
     assert set(stored.answers) == {question_key(text) for text in texts}
-    assert language_model.model.dtype is generator_dtype()  # the shared model was copied, not turned
+    assert language_model.model.dtype is compute_dtype()  # the shared model was copied, not turned
     alone = language_model.generate(closed_book_messages(texts[0]), max_new_tokens=12)
     assert "Paris" in alone and "Paris" in stored.answers[question_key(texts[0])]
