@@ -44,7 +44,7 @@ chunk_view_demo(Document("d", "energy", "A long one", day, text), (200, 260), ma
     "fusion_explorer_demo(dense, bm25, [question], {'q1': {'s/0#00'}}, k=4, depth=8)",
     """
 hits = [Hit(chunk.chunk_id, 1 - 0.1 * i) for i, chunk in enumerate(chunks)]
-case = RerankCase("What is <now> the fee?", frozenset({"s/3#00"}), hits, hits[::-1], frozenset(h.chunk_id for h in hits[1:]),
+case = RerankCase("What is <now> the fee?", frozenset({"s/3#00"}), hits, hits[::-1], frozenset(h.chunk_id for h in hits[1:]), frozenset({"s/0#00"}),
                   {"late interaction": {h.chunk_id: float(i % 3) for i, h in enumerate(hits)}})
 vectors = {chunk.chunk_id: np.eye(8, dtype=np.float32)[i] for i, chunk in enumerate(chunks)}
 seconds = {"dense search": 0.01, "late interaction": 0.02, "fusion with words": 0.005}

@@ -123,7 +123,7 @@ def test_the_adapter_matters(scorer: CrossEncoder, tmp_path: Path) -> None:
     blank = load_cross_encoder(tmp_path / "blank")
     texts = list(TEXTS.values())
     assert (
-        np.abs(blank("Who decided the match late?", texts) - scorer("Who decided the match late?", texts)).max() > 0.5
+        np.abs(blank("Who decided the match late?", texts) - scorer("Who decided the match late?", texts)).max() > 0.25
     )
 
 
