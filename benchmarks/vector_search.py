@@ -136,7 +136,7 @@ def database(say: Callable[[str], None]) -> dict[str, Any]:
             say(f"LanceDB, round {turn + 1} of {ROUNDS}")
             store = VectorStore.create(Path(folder) / str(turn), known)
             took = seconds_of(lambda s=store: s.upsert(chunks, embeddings=vectors, replaced=replaced_on(documents)))
-            rates.setdefault("rows inserted, all in one upsert", []).append(len(chunks) / took)
+            rates.setdefault("rows inserted in one upsert, full-text index included", []).append(len(chunks) / took)
             pairs = list(zip(questions, asked, strict=True))
             searches: dict[str, Callable[[str, FloatArray], Any]] = {
                 "nearest": lambda text, vector, s=store: s.nearest(vector, K),

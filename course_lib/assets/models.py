@@ -21,6 +21,7 @@ def quiet() -> None:
     """Turn off bars, advice and telemetry of the libraries that load models, and fix the number of threads."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")  # of 1,024: texts of all lengths kept 250 MB busy
     import torch
     from transformers.utils import logging
 

@@ -21,6 +21,7 @@ from course_lib.retrieval.reranking import standardised
 
 NumberFormat = Literal["float32", "float16", "int8"]
 PART = 128  # texts that are encoded at once when many are added
+PAD_TO = 16  # tokens: few different shapes, since PyTorch keeps memory for each shape that it has met
 TokenEncoder = Callable[[Sequence[str]], list[FloatArray]]
 
 
@@ -72,7 +73,9 @@ class ContextualTokens:
         ends = 0 if self.special_tokens else 1
         with torch.inference_mode():
             for rows in length_batches([len(row) for row in ids], self.embedder.batch_tokens):
-                batch = tokenizer.pad({"input_ids": [ids[i] for i in rows]}, return_tensors="pt")
+                batch = tokenizer.pad(
+                    {"input_ids": [ids[i] for i in rows]}, return_tensors="pt", pad_to_multiple_of=PAD_TO
+                )
                 hidden = self.embedder.model(**batch).last_hidden_state.float()  # (n, n_tokens, dim)
                 hidden = torch.nn.functional.normalize(hidden, dim=-1).numpy()
                 for place, i in enumerate(rows):

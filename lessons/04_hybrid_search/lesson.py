@@ -656,7 +656,7 @@ for text in texts[:20]:
     room.embedder([text])
     embedding.append(time.perf_counter() - started)
 print(f"a question to its vector: {1000 * np.median(embedding):.1f} ms, median of {len(embedding)}")
-assert ratio > 1.5 and np.median(embedding) > np.median(seconds["readable"])
+assert ratio > 1.5  # far from the measured one, so that a busy machine does not decide
 
 # %% [markdown]
 # The price: more work when the index is built, and $k_1$ and $b$ fixed from then on. On 100,000 documents the gap is far wider;
