@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ SYSTEMS: dict[str, tuple[str, ...]] = {
 }
 
 
-def theirs(texts: list[str], queries: list[str]) -> tuple[FloatArray, FloatArray]:
+def theirs(queries: list[str], passages: list[str]) -> tuple[FloatArray, FloatArray]:
     """Return the vectors of sentence-transformers, with the same weights and the same truncation."""
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
@@ -86,7 +87,7 @@ def theirs(texts: list[str], queries: list[str]) -> tuple[FloatArray, FloatArray
     transformer = Transformer(encoder_source(), max_seq_length=256)
     pooling = Pooling(transformer.get_embedding_dimension(), pooling_mode="mean")
     model = SentenceTransformer(modules=[transformer, pooling, Normalize()], device="cpu")
-    return model.encode(texts, show_progress_bar=False), model.encode(queries, show_progress_bar=False)
+    return model.encode(queries, show_progress_bar=False), model.encode(passages, show_progress_bar=False)
 
 
 def nearest(queries: FloatArray, passages: FloatArray, ids: list[str], names: list[str]) -> dict[str, list[str]]:
@@ -133,7 +134,7 @@ def kept(reader: PairScorer, name: str, part: int = 1000) -> PairScorer:
 
 
 def _listed(reader: PairScorer, queries: Sequence[str], texts: Sequence[str]) -> list[float]:
-    return list(reader(queries, texts))
+    return [float(value) for value in reader(queries, texts)]
 
 
 def run(say: Callable[[str], None]) -> dict[str, Any]:
@@ -150,8 +151,11 @@ def run(say: Callable[[str], None]) -> dict[str, Any]:
     queries = embedder(list(collection.queries.values()))
     say("embedding with sentence-transformers")
     rankings = {"MiniLM": nearest(queries, passages, ids, names)}
-    their_passages, their_queries = theirs(list(texts.values()), list(collection.queries.values()))
-    rankings["MiniLM by sentence-transformers"] = nearest(their_queries, their_passages, ids, names)
+    rankings["MiniLM by sentence-transformers"] = remembered(
+        "scifact-sentence-transformers",
+        [model_id(encoder_source()), version("sentence-transformers"), texts, collection.queries],
+        lambda: nearest(*theirs(list(collection.queries.values()), list(texts.values())), ids, names),
+    )
     words = FastBM25Retriever().fit(collection.chunks)
     dense = DenseRetriever(embedder).fit(collection.chunks, passages)
     rankings["BM25"] = {

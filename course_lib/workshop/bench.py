@@ -15,7 +15,7 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 
@@ -34,16 +34,20 @@ class BenchmarkSkipped(Exception):
     """Raised by a benchmark whose data are not there; the message says which."""
 
 
-def remembered(name: str, depends_on: Any, compute: Callable[[], list[float]]) -> list[float]:
+T = TypeVar("T")
+
+
+def remembered(name: str, depends_on: Any, compute: Callable[[], T]) -> T:
     """Return compute(), from the cache if it was computed before for the same depends_on: for what takes many minutes.
 
-    depends_on: plain data that names all that the numbers depend on, models included.
+    depends_on: plain data that names all that the result depends on, models included. The result is plain data, too.
     """
     key = hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()[:24]
     path = store.course_home() / "benchmarks" / f"{name}-{key}.json"
     if path.is_file():
-        return [float(value) for value in json.loads(path.read_text(encoding="utf-8"))]
-    values = [float(value) for value in compute()]
+        kept: T = json.loads(path.read_text(encoding="utf-8"))
+        return kept
+    values = compute()
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_suffix(".tmp")
     aside.write_text(json.dumps(values), encoding="utf-8")
