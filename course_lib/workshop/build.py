@@ -161,6 +161,7 @@ def execute(notebook: NotebookNode, folder: Path, name: str) -> tuple[float, flo
         environment = os.environ | {
             "COURSE_PROGRESS": str(Path(scratch) / "progress.json"),
             "TQDM_DISABLE": "1",
+            "COURSE_FRESH_REPLIES": "1",  # the minutes are those of a first run
             "PYTHONWARNINGS": "default",
             "JUPYTER_PREFER_ENV_PATH": "1",
         }
