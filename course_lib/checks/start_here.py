@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from course_lib.classroom.check import Check, Probe, Slip, Task
-from course_lib.core.validate import FloatArray
 
 NAMES = ("Spain", "Norway", "Chile", "Egypt", "Japan", "Peru", "Ghana", "Iran")
 TOPICS = ("Late fees", "Moving house", "Meter readings", "Solar tariff", "Complaints", "Data retention")
@@ -34,7 +35,7 @@ def count_causes(right: Sequence[bool], found: Sequence[bool]) -> list[int]:
     return [sum(right), misread, len(right) - sum(right) - misread]
 
 
-def interval(differences: FloatArray, draws: FloatArray) -> tuple[float, float]:
+def interval(differences: npt.NDArray[Any], draws: npt.NDArray[Any]) -> tuple[float, float]:
     """Return the 2.5 % and 97.5 % quantiles of the means of the drawn differences."""
     low, high = np.quantile(differences[draws].mean(axis=1), [0.025, 0.975])
     return float(low), float(high)
