@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from course_lib.assets import models
 from course_lib.core.protocols import Message
 from course_lib.generation.likelihood import mean_log_likelihoods
+from course_lib.generation.stopping import Stop, cut_at, finished, stop_rules
 
 
 @dataclass(frozen=True)
@@ -31,23 +32,56 @@ class LanguageModel:
         """Return how many tokens the model reads text as."""
         return len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
-    def generate(self, messages: Sequence[Message], *, max_new_tokens: int = 48) -> str:
+    def count_conversation(self, messages: Sequence[Message]) -> int:
+        """Return how many tokens the model reads for a conversation, with those that the chat template adds."""
+        return self.count_tokens(self.prompt(messages))
+
+    def prompt_tokens(self, messages: Sequence[Message], *, max_new_tokens: int) -> list[int]:
+        """Return the tokens of the prompt.
+
+        Raises ValueError if max_new_tokens < 1, or if prompt and answer do not fit into the context: nothing is cut
+        silently.
+        """
+        return self._prompts_tokens([messages], max_new_tokens, [""])[0]
+
+    def _prompts_tokens(
+        self, conversations: Sequence[Sequence[Message]], max_new_tokens: int, names: Sequence[str]
+    ) -> list[list[int]]:
+        if max_new_tokens < 1:
+            raise ValueError(f"max_new_tokens must be at least 1, got {max_new_tokens}")
+        prompts = []
+        for messages, name in zip(conversations, names, strict=True):
+            prompt = list(self.tokenizer(self.prompt(messages), add_special_tokens=False)["input_ids"])
+            if len(prompt) + max_new_tokens > self.context_length:
+                raise ValueError(
+                    f"prompt and answer must fit into {self.context_length} tokens, got {len(prompt)} + "
+                    f"{max_new_tokens}{name}; pass fewer or shorter passages"
+                )
+            prompts.append(prompt)
+        return prompts
+
+    def text(self, tokens: Any) -> str:
+        """Return the text of tokens of a reply, marks of the template left out."""
+        return str(self.tokenizer.decode(tokens, skip_special_tokens=True))
+
+    def generate(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_new_tokens: int = 48,
+        stop: Stop = (),
+        watch: Callable[[str], bool] | None = None,
+    ) -> str:
         """Return the model's next message.
 
-        Raises ValueError if prompt and answer do not fit into the context: nothing is cut silently.
+        stop: strings that end the reply and are no part of it, or FIRST_SENTENCE of `stopping`. watch: is told the text
+        so far after each token, and ends the decoding by returning True. Raises ValueError if prompt and answer do not
+        fit into the context: nothing is cut silently.
         """
-        import torch
-
-        inputs = self.tokenizer(self.prompt(messages), add_special_tokens=False, return_tensors="pt")
-        n_tokens = inputs["input_ids"].shape[1]
-        if n_tokens + max_new_tokens > self.context_length:
-            raise ValueError(
-                f"prompt and answer must fit into {self.context_length} tokens, got {n_tokens} + {max_new_tokens}; "
-                "pass fewer or shorter passages"
-            )
-        with torch.inference_mode():
-            output = self.model.generate(**inputs, do_sample=False, max_new_tokens=max_new_tokens)
-        return str(self.tokenizer.decode(output[0, n_tokens:], skip_special_tokens=True)).strip()
+        rules = stop_rules(stop)
+        prompt = self.prompt_tokens(messages, max_new_tokens=max_new_tokens)
+        (tokens,) = self._decode([prompt], max_new_tokens, rules, watch)
+        return finished(self.text(tokens), rules)
 
     def generate_many(
         self,
@@ -56,47 +90,66 @@ class LanguageModel:
         max_new_tokens: int,
         batch_size: int = 8,
         progress: bool = False,
+        stop: Stop = (),
     ) -> list[str]:
         """Return the model's next message for each conversation, in the order given: several are decoded at once.
 
         Longest first, padded on the left, so that every answer begins at the same place. In float32 the answers equal
-        those of `generate`; in bfloat16 a close choice between two words can fall otherwise. Raises ValueError if a
-        prompt and its answer do not fit into the context, or batch_size or max_new_tokens < 1.
+        those of `generate`; in bfloat16 a close choice between two words can fall otherwise. stop: as in `generate`;
+        an answer that has ended waits for the others of its batch. Raises ValueError if a prompt and its answer do not
+        fit into the context, or batch_size or max_new_tokens < 1.
         """
-        import torch
         from tqdm.auto import tqdm
 
-        for name, value in (("batch_size", batch_size), ("max_new_tokens", max_new_tokens)):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
-        prompts = [
-            self.tokenizer(self.prompt(messages), add_special_tokens=False)["input_ids"] for messages in conversations
-        ]
-        for i, prompt in enumerate(prompts):
-            if len(prompt) + max_new_tokens > self.context_length:
-                raise ValueError(
-                    f"prompt and answer must fit into {self.context_length} tokens, got {len(prompt)} + "
-                    f"{max_new_tokens} for conversation {i}; pass fewer or shorter passages"
-                )
+        rules = stop_rules(stop)
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        names = [f" for conversation {i}" for i in range(len(conversations))]
+        prompts = self._prompts_tokens(conversations, max_new_tokens, names)
         order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
         replies = [""] * len(prompts)
-        bar = tqdm(total=len(prompts), desc="Generating", unit="reply", disable=not progress, leave=False)
-        with torch.inference_mode(), bar:
+        with tqdm(total=len(prompts), desc="Generating", unit="reply", disable=not progress, leave=False) as bar:
             for start in range(0, len(order), batch_size):
                 rows = order[start : start + batch_size]
-                longest = len(prompts[rows[0]])
-                ids = torch.full((len(rows), longest), int(self.tokenizer.pad_token_id))  # (n, n_tokens)
-                mask = torch.zeros_like(ids)
-                for row, i in enumerate(rows):
-                    ids[row, longest - len(prompts[i]) :] = torch.tensor(prompts[i])
-                    mask[row, longest - len(prompts[i]) :] = 1
-                output = self.model.generate(
-                    input_ids=ids, attention_mask=mask, do_sample=False, max_new_tokens=max_new_tokens
-                )[:, longest:]  # (n, n_new_tokens)
-                for i, tokens in zip(rows, output, strict=True):
-                    replies[i] = str(self.tokenizer.decode(tokens, skip_special_tokens=True)).strip()
+                for i, tokens in zip(
+                    rows, self._decode([prompts[i] for i in rows], max_new_tokens, rules), strict=True
+                ):
+                    replies[i] = finished(self.text(tokens), rules)
                 bar.update(len(rows))
         return replies
+
+    def _decode(
+        self,
+        prompts: Sequence[Sequence[int]],
+        max_new_tokens: int,
+        rules: Sequence[str],
+        watch: Callable[[str], bool] | None = None,
+    ) -> Any:
+        """New tokens of each prompt, (n, n_new_tokens), padded on the left; watch is told the text of the first."""
+        import torch
+
+        longest = max(map(len, prompts))
+        pad = self.tokenizer.pad_token_id
+        ids = torch.full((len(prompts), longest), 0 if pad is None else int(pad))  # (n, n_tokens)
+        mask = torch.zeros_like(ids)
+        for row, prompt in enumerate(prompts):
+            ids[row, longest - len(prompt) :] = torch.tensor(prompt)
+            mask[row, longest - len(prompt) :] = 1
+        options: dict[str, Any] = {}
+        if rules or watch:
+
+            def ended(so_far: torch.Tensor, _scores: Any, **_: Any) -> torch.Tensor:
+                texts = [self.text(row[longest:]) for row in so_far]
+                told = watch(texts[0]) if watch else False
+                done = [told or cut_at(text.lstrip(), rules) is not None for text in texts]
+                return torch.tensor(done, dtype=torch.bool, device=so_far.device)
+
+            options["stopping_criteria"] = [ended]
+        with torch.inference_mode():
+            output = self.model.generate(
+                input_ids=ids, attention_mask=mask, do_sample=False, max_new_tokens=max_new_tokens, **options
+            )
+        return output[:, longest:]
 
     def mean_log_likelihood(self, conversations: Sequence[Sequence[Message]], reply: str) -> list[float]:
         """Return how likely the model finds reply as the next message of each conversation.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from course_lib.generation.language_model import LanguageModel
+from course_lib.generation.stopping import FIRST_SENTENCE, finished, stop_rules
 
 TALK = [
     {"role": "system", "content": "Answer in one word."},
@@ -203,3 +205,77 @@ def test_sizes_below_one_are_refused(name: str, value: int, small_model: Languag
     options = {"max_new_tokens": 3, "batch_size": 2, name: value}
     with pytest.raises(ValueError, match=f"{name} must be at least 1, got {value}"):
         small_model.generate_many(TALKS, **options)
+
+
+# ---------------------------------------------------------------- stop rules
+
+
+SHIP = [{"role": "user", "content": "Tell me a long story about a ship."}]
+
+
+@pytest.mark.parametrize("stop", [("a",), ("e", "is"), (" ",), FIRST_SENTENCE, ("nowhere to be found",)])
+@pytest.mark.parametrize("batch_size", [1, 3, 5])
+def test_a_stop_rule_takes_the_end_away_and_nothing_else(stop: Any, batch_size: int, tiny_model: LanguageModel) -> None:
+    """Alone or in a batch, where rows end at different tokens: what is said is what would be said, cut."""
+    rules = stop_rules(stop)
+    cut = [finished(tiny_model.generate(talk, max_new_tokens=12), rules) for talk in TALKS]
+    assert [tiny_model.generate(talk, max_new_tokens=12, stop=stop) for talk in TALKS] == cut
+    assert tiny_model.generate_many(TALKS, max_new_tokens=12, batch_size=batch_size, stop=stop) == cut
+
+
+def test_a_stop_string_across_token_borders(language_model: LanguageModel) -> None:
+    """The end of one token and the beginning of the next: no single token holds the string."""
+    whole = language_model.generate(SHIP, max_new_tokens=16)
+    tokens = [language_model.text([token]) for token in language_model.tokenizer(whole)["input_ids"]]
+    across = tokens[4][-2:] + tokens[5][:2]
+    assert not any(across in token for token in tokens)
+    reply = language_model.generate(SHIP, max_new_tokens=16, stop=across)
+    assert reply == whole[: whole.index(across)].rstrip() and across not in reply
+
+
+def test_decoding_ends_where_the_rule_says(language_model: LanguageModel) -> None:
+    """Told after each token: none is decoded after the one that completes the stop string."""
+    whole = language_model.generate(SHIP, max_new_tokens=16)
+    word = whole.split()[3]
+    told: list[str] = []
+    language_model.generate(SHIP, max_new_tokens=16, stop=word, watch=lambda text: bool(told.append(text)))
+    assert len(told) < 16 and word in told[-1] and word not in told[-2]
+
+
+def test_who_watches_is_told_each_token_and_may_end_it(language_model: LanguageModel) -> None:
+    told: list[str] = []
+    whole = language_model.generate(SHIP, max_new_tokens=6, watch=lambda text: bool(told.append(text)))
+    assert len(told) == 6 and told[-1].strip() == whole == language_model.generate(SHIP, max_new_tokens=6)
+    assert language_model.generate(SHIP, max_new_tokens=6, watch=lambda text: len(text) > 8) == next(
+        text.strip() for text in told if len(text) > 8
+    )
+
+
+def test_the_real_model_in_float32_several_at_once_with_stops(language_model: LanguageModel) -> None:
+    exact = LanguageModel(language_model.tokenizer, copy.deepcopy(language_model.model).float())
+    for stop in ((), ("\n", "the")):
+        alone = [exact.generate(talk, max_new_tokens=8, stop=stop) for talk in TALKS]
+        assert exact.generate_many(TALKS, max_new_tokens=8, batch_size=5, stop=stop) == alone
+
+
+@pytest.mark.parametrize(("stop", "error"), [("", ValueError), (("a", ""), ValueError), ((1,), TypeError)])
+def test_bad_stop_rules(stop: Any, error: type[Exception], tiny_model: LanguageModel) -> None:
+    with pytest.raises(error, match="stop must hold"):
+        tiny_model.generate(TALK, stop=stop)
+    with pytest.raises(error, match="stop must hold"):
+        tiny_model.generate_many([TALK], max_new_tokens=3, stop=stop)
+
+
+def test_a_reply_takes_at_least_one_token(tiny_model: LanguageModel) -> None:
+    with pytest.raises(ValueError, match="max_new_tokens must be at least 1, got 0"):
+        tiny_model.generate(TALK, max_new_tokens=0)
+
+
+def test_a_conversation_is_counted_with_its_template(language_model: LanguageModel) -> None:
+    """ChatML by hand: a mark, the role, a line break, the text, a mark, a line break; then mark, "ass", "istant", line break."""
+    texts = sum(language_model.count_tokens(message["content"]) for message in TALK)
+    assert language_model.count_conversation(TALK) == texts + 2 * 5 + 4
+    assert (
+        language_model.prompt_tokens(TALK, max_new_tokens=1)[:2]
+        == language_model.tokenizer("<|im_start|>system")["input_ids"]
+    )
