@@ -88,8 +88,9 @@ class ChunkView:
         if not lengths:
             return "No chunks: the document holds no words."
         n_words = len(self.document.text.split())
+        size = f"{min(lengths)} to {max(lengths)}" if min(lengths) < max(lengths) else f"{max(lengths)}"
         return (
-            f"{len(lengths)} chunk{'s' if len(lengths) > 1 else ''} of {min(lengths)} to {max(lengths)} words; "
+            f"{len(lengths)} chunk{'s' if len(lengths) > 1 else ''} of {size} words; "
             f"{self.stored_words} words are stored for {n_words} of the document. {self.fate()}"
         )
 

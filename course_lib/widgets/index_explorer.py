@@ -106,7 +106,7 @@ class IndexExplorer:
             return x, _height(float(each.recall.mean()), low_y)
 
         parts = []
-        for step in range(round(10 * low_y), 11, 1 if low_y >= 0.5 else 2):
+        for step in range(10, round(10 * low_y) - 1, -1 if low_y >= 0.5 else -2):
             y = _height(step / 10, low_y)
             parts.append(f'<path d="M{LEFT} {y:.0f}H{WIDTH - RIGHT}" stroke="#ddd"/>')
             parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.0f}" text-anchor="end">{step / 10:.1f}</text>')

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import ipywidgets
 
 _CELL = 'style="text-align:left;vertical-align:top;padding:.2em .9em .2em 0;white-space:normal;overflow-wrap:anywhere"'
+_HEAD = _CELL.replace("anywhere", "normal")  # a heading breaks between words only, however narrow its column
 _FUSE_WORDS = {"rank": "by rank (RRF)", "turns": "in turns", "mean": "mean of the vectors"}
 _HOW_TO = "<em>One text a line. Change, add or delete lines, then leave the field with Tab: the search runs again.</em>"
 
@@ -149,7 +150,7 @@ def hit_table(board: Board) -> str:
             f"<tr><td {_CELL}>{hit.place}</td><td {_CELL}>{chips or 'none alone'}</td><td {_CELL}>{hit.before or '–'}</td>"
             f"<td {_CELL}><strong>{html.escape(hit.chunk.title)}</strong>{mark}<br/>{words}</td></tr>"
         )
-    head = "".join(f'<th scope="col" {_CELL}>{name}</th>' for name in ("place", "found by", "before", "passage"))
+    head = "".join(f'<th scope="col" {_HEAD}>{name}</th>' for name in ("place", "found by", "before", "passage"))
     return (
         '<p style="margin:.3em 0;line-height:1.4">A3: text A alone has it third. Before: its place for the question as '
         f'typed.</p><table style="margin:0;line-height:1.4"><tr>{head}</tr>{rows}</table>'

@@ -21,9 +21,13 @@ from course_lib.retrieval.bm25 import BM25Retriever
 from course_lib.retrieval.counting import TfidfEmbedder
 from course_lib.retrieval.exact import DenseRetriever, indexed_text
 from course_lib.retrieval.index_trial import Trial
+from course_lib.retrieval.query import TransformedRetriever, unchanged
+from course_lib.retrieval.query_rules import by_parts
+from course_lib.retrieval.routing import KeywordRouter
 from course_lib.widgets.chunk_view import chunk_view_demo
 from course_lib.widgets.fusion_explorer import fusion_explorer_demo
 from course_lib.widgets.index_explorer import IndexExplorer, index_explorer_demo
+from course_lib.widgets.query_workbench import Workbench, query_workbench_demo
 from course_lib.widgets.rerank_view import RerankCase, RerankView, rerank_demo
 
 day = datetime.date(2024, 1, 1)
@@ -34,7 +38,7 @@ dense = DenseRetriever(TfidfEmbedder().fit([indexed_text(chunk) for chunk in chu
 bm25 = BM25Retriever().fit(chunks)
 question = Question("q1", "What does E-2041 on the meter mean?", "exact_term", "help_desk", "dev")
 """
-CHUNKS, FUSION, RERANK, INDEX = 1, 2, 3, 4
+CHUNKS, FUSION, RERANK, WORKBENCH, INDEX = 1, 2, 3, 4, 5
 CELLS = [
     SETUP,
     """
@@ -49,6 +53,11 @@ case = RerankCase("What is <now> the fee?", frozenset({"s/3#00"}), hits, hits[::
 vectors = {chunk.chunk_id: np.eye(8, dtype=np.float32)[i] for i, chunk in enumerate(chunks)}
 seconds = {"dense search": 0.01, "late interaction": 0.02, "fusion with words": 0.005}
 rerank_demo(RerankView([case], {c.chunk_id: c for c in chunks}, vectors, seconds))
+""",
+    """
+asked = "Which is late, the <refund> or the bill?"
+bench = Workbench(TransformedRetriever(dense, unchanged), {"split by rule": by_parts}, router=KeywordRouter(), answers={asked: {"s/3#00"}})
+query_workbench_demo(bench, question=asked, k=4)
 """,
     """
 true = np.array([[0, 1, 2], [3, 4, 5]])
@@ -96,7 +105,7 @@ def press_until_it_changes(visit, number, focus, key):
 @pytest.mark.parametrize(
     ("number", "name", "says"),
     [(CHUNKS, "chunk-view", "Sentence number 3"), (FUSION, "fusion-explorer", "Title 0"), (RERANK, "rerank-view", "Title"),
-     (INDEX, "index-explorer", "recall@3")],
+     (WORKBENCH, "query-workbench", "holds the answer"), (INDEX, "index-explorer", "recall@3")],
 )  # fmt: skip
 def test_it_shows_live(live, number, name, says):
     output = live.cell(number)
@@ -109,12 +118,13 @@ def test_it_shows_live(live, number, name, says):
 def test_markup_of_a_passage_is_shown_as_text(live):
     assert "<now>" in words(live, RERANK) or live.cell(RERANK).locator("option", has_text="<now>").count()
     assert live.cell(FUSION).locator("stop").count() == 0  # "<stop>" is no element
+    assert live.cell(WORKBENCH).locator("stop, refund").count() == 0
 
 
 @pytest.mark.parametrize(
     ("number", "focus", "key"),
     [(CHUNKS, ".noUi-handle", "ArrowRight"), (FUSION, ".noUi-handle", "ArrowRight"), (RERANK, "input[type=checkbox]", "Space"),
-     (INDEX, ".noUi-handle", "ArrowRight")],
+     (WORKBENCH, "select", "End"), (INDEX, ".noUi-handle", "ArrowRight")],
 )  # fmt: skip
 def test_it_answers_the_keyboard(live, number, focus, key):
     press_until_it_changes(live, number, focus, key)
@@ -135,16 +145,31 @@ def test_a_question_typed_by_keyboard_is_searched(live):
     assert live.complaints == []
 
 
+def test_texts_changed_by_keyboard_are_searched(live):
+    field = live.cell(WORKBENCH).locator("textarea")
+    field.fill("Where does the grid get its feed?\nWhen does a turbine stop?")
+    field.press("Tab")
+    wait_until(lambda: "Title 5" in words(live, WORKBENCH), "the passage on the grid is listed", 30)
+    assert "B1" in words(live, WORKBENCH) and "Title 6" in words(live, WORKBENCH)
+    field.fill("?")
+    field.press("Tab")
+    live.cell(WORKBENCH).get_by_role("alert").wait_for()
+    field.fill("When does a turbine stop?")
+    field.press("Tab")
+    wait_until(
+        lambda: "A1" in words(live, WORKBENCH) and "B1" not in words(live, WORKBENCH), "one text is searched", 30
+    )
+    assert live.complaints == []
+
+
 def test_on_a_small_screen_nothing_is_cut_off(live):
     live.page.set_viewport_size({"width": 400, "height": 900})
     live.page.evaluate("window.jupyterapp.shell.collapseLeft()")
     try:
         for number in range(1, len(CELLS)):
             box = live.cell(number).bounding_box()
-            parts = (
-                live.cell(number).locator("svg[role=img], table, .widget-text, .widget-slider, .widget-dropdown").all()
-            )
-            for part in parts:
+            kinds = "svg[role=img], table, .widget-text, .widget-textarea, .widget-slider, .widget-dropdown"
+            for part in live.cell(number).locator(kinds).all():
                 inner = part.bounding_box()
                 if inner:
                     assert inner["x"] >= box["x"], number

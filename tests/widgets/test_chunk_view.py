@@ -129,11 +129,11 @@ def test_the_fate_of_the_answer() -> None:
 
 def test_the_numbers_in_words() -> None:
     n = len(TEXT.split())
-    assert (
-        view("fixed", 100)
-        .alt()
-        .startswith(f"1 chunk of {n} to {n} words; {n} words are stored for {n} of the document")
-    )
+    assert view("fixed", 100).alt().startswith(f"1 chunk of {n} words; {n} words are stored for {n} of the document")
+    ragged = [len(chunk.text.split()) for chunk in view("fixed", 8).chunks]
+    assert view("fixed", 8).alt().startswith(f"{len(ragged)} chunks of {min(ragged)} to {max(ragged)} words")
+    even = view("fixed", 4, text=" ".join(["word"] * 12))
+    assert even.alt().startswith("3 chunks of 4 words; 12 words")
     whole = view("fixed", 8, 0.5)
     assert f"{whole.stored_words} words are stored for {n}" in whole.alt() and whole.stored_words > n
     assert view(text=" ").alt() == "No chunks: the document holds no words."

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import re
+from itertools import combinations
 from typing import Any
 from xml.etree import ElementTree
 
@@ -126,6 +128,23 @@ def test_the_picture_is_sound_and_within_its_frame(explorer: IndexExplorer) -> N
         chosen = marks[explorer.trials_.index(trial)]
         assert chosen.get("d", "").startswith(f"M{ring.get('cx')} {ring.get('cy')}m")
         assert chosen[0].text is not None and chosen[0].text.startswith(trial.name)
+
+
+def test_labels_stand_apart_and_within_the_frame(explorer: IndexExplorer) -> None:
+    """In a wide font a figure takes 7.7 of 12 units, a comma or full stop 3.9; a million a second is the most there is."""
+    fast = [dataclasses.replace(each, seconds=np.full(5, 2e-6 * (i + 1))) for i, each in enumerate(explorer.trials_)]
+    quick = IndexExplorer().fit(fast, explorer.true_, QUERIES, explorer.texts_)
+    root = parsed(quick.svg(fast[0], 0))
+    boxes = []
+    for node in root.iter(f"{SVG}text"):
+        x, y = float(node.get("x", "")), float(node.get("y", ""))
+        width = sum(3.9 if letter in ",." else 7.7 for letter in node.text or "")
+        left = x - {"end": width, "middle": width / 2}.get(node.get("text-anchor", ""), 0)
+        boxes.append((left, y - 12, left + width, y))
+        assert left >= 0 and left + width <= WIDTH and 12 <= y <= HEIGHT, node.text
+    assert {"1,000,000", "1.0", "recall"} <= {node.text for node in root.iter(f"{SVG}text")}
+    for (a, b, c, d), (e, f, g, h) in combinations(boxes, 2):
+        assert c <= e or g <= a or d <= f or h <= b
 
 
 def test_higher_recall_stands_higher(explorer: IndexExplorer) -> None:

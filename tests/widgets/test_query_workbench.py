@@ -98,6 +98,7 @@ def test_the_table_says_places_letters_and_answers(bench: Workbench) -> None:
     board = bench.search(bench.transform(QUESTION, "by parts"), k=2)
     rows = parsed(hit_table(board)).findall("table")[0].findall("tr")
     assert [cell.text for cell in rows[0]] == ["place", "found by", "before", "passage"]
+    assert all("overflow-wrap:normal" in (cell.get("style") or "") for cell in rows[0])  # no "plac" above "e"
     assert len(rows) == 3
     first = " ".join("".join(rows[1].itertext()).split())
     assert first.startswith("1") and "■ holds the answer" in first and f"A{board.hits[0].sources[0][1]}" in first
