@@ -26,6 +26,8 @@ data_app = typer.Typer(help="The collection: counts, checks and the report.", no
 app.add_typer(data_app, name="data")
 train_app = typer.Typer(help="Train what the course ships: each run can be stopped and resumed.", no_args_is_help=True)
 app.add_typer(train_app, name="train")
+scoreboard_app = typer.Typer(help="Every system on the same questions: quality beside its price.", no_args_is_help=True)
+app.add_typer(scoreboard_app, name="scoreboard")
 
 ROOT = Path(course_lib.__file__).resolve().parents[1]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -92,30 +94,34 @@ def ask(
     closed_book: Annotated[
         bool, typer.Option("--closed-book", help="The language model alone, without documents.")
     ] = False,
-    k: Annotated[int, typer.Option(help="How many passages to show the model.", min=1)] = 1,
+    k: Annotated[int, typer.Option(help="How many passages to show the model.", min=1, max=10)] = 1,
+    shelf: Annotated[str | None, typer.Option(help="Search one shelf only, such as energy.")] = None,
+    trace: Annotated[bool, typer.Option("--trace", help="Every step: what it found or made, and its seconds.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Answer a question from the documents of the reading room, and say from which."""
-    from course_lib.core.validate import require_text
+    """Answer a question from the documents of the reading room, and say from which words."""
+    from course_lib.corpus.load import SHELVES
+    from course_lib.systems.glass_search import require_question
 
-    require_text(question, name="question")  # before the models are loaded
-    from course_lib.generation.language_model import load_language_model
-    from course_lib.systems.rag import ClosedBook, answer_as_json
-    from course_lib.systems.reading_room import reading_room_rag
-
-    system = ClosedBook(load_language_model()) if closed_book else reading_room_rag(k=k, progress=not as_json, say=say)
-    answer = system(question)
-    if as_json:
-        typer.echo(json.dumps(answer_as_json(answer), ensure_ascii=False, indent=2))
-        return
-    typer.echo(answer.text)
-    for citation in answer.citations:
-        typer.echo(f"\n[{citation.number}] {citation.title}\n    {citation.date:%Y-%m-%d} · {citation.doc_id}")
-        typer.echo(next(f"    {chunk.text}" for chunk, _ in answer.passages if chunk.chunk_id == citation.chunk_id))
+    question = require_question(question)  # before the models are loaded
+    if shelf not in (None, *SHELVES):
+        raise ValueError(f"--shelf must be one of {', '.join(SHELVES)}, got {shelf!r}")
+    if closed_book and (shelf or trace or k > 1):
+        raise ValueError("--closed-book must come without --shelf, --trace and --k: no document is searched")
     if closed_book:
-        typer.echo("\n(closed book: no document was consulted)")
-    elif not answer.citations:
-        typer.echo("\n(no passage supports an answer)")
+        from course_lib.generation.language_model import load_language_model
+        from course_lib.systems.rag import ClosedBook, answer_as_json
+
+        answer = ClosedBook(load_language_model())(question)
+        report, words = answer_as_json(answer), f"{answer.text}\n\n(closed book: no document was consulted)"
+    else:
+        from course_lib.systems.glass_text import answer_text, trace_as_json, trace_text
+        from course_lib.systems.reading_room import reading_room_glass
+
+        glass = reading_room_glass(k=k, progress=not as_json, say=say)
+        made = glass.without("closed_book").having(shelf=shelf)(question)
+        report, words = trace_as_json(made, steps=trace), f"{trace_text(made)}\n\n" * trace + answer_text(made)
+    typer.echo(json.dumps(report, ensure_ascii=False, indent=2) if as_json else words)
 
 
 @app.command()
@@ -271,6 +277,69 @@ def train_reranker(
 
     prepare()
     train_and_save(out or RERANKER, sentences=sentences, quick=quick, say=say)
+
+
+@scoreboard_app.command("run")
+def scoreboard_run(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Which systems, such as bm25; all but slow ones by default.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Few questions: to see that it runs.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Measure again what is there already.")] = False,
+    ship: Annotated[
+        bool, typer.Option("--ship", help="For maintainers: into the course's own file and pages, not into yours.")
+    ] = False,
+) -> None:
+    """Measure systems, one process each; a run that was stopped goes on where it was."""
+    from course_lib.systems.scoreboard import SHIPPED, learner_file
+    from course_lib.workshop import scoreboard_pages, scoreboard_run
+
+    if ship and quick:
+        raise ValueError("--ship must come without --quick: the course's own figures are of all test questions")
+    path = SHIPPED if ship else learner_file()
+    try:
+        scoreboard_run.run(names or [], path, root=ROOT, say=say, quick=quick, fresh=fresh)
+    except scoreboard_run.ScoreboardError as error:
+        say(str(error))
+        raise typer.Exit(1) from error
+    finally:
+        if ship:
+            scoreboard_pages.write_pages(ROOT)
+    say(f"Written to {path}. See them all: python course.py scoreboard show")
+
+
+@scoreboard_app.command("show")
+def scoreboard_show(as_json: Json = False) -> None:
+    """Print the course's rows and your own, which are marked."""
+    from course_lib.evaluation.scoreboard import row_as_json
+    from course_lib.systems.scoreboard import scoreboard
+
+    board = scoreboard()
+    if as_json:
+        rows = [{"whose": row.whose, **row_as_json(row)} for row in board.rows]
+        typer.echo(json.dumps(rows, ensure_ascii=False, indent=2))
+    else:
+        typer.echo(f"{board.caption}\n\n{board}")
+
+
+@scoreboard_app.command("pages")
+def scoreboard_pages(
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="Write nothing; fail if a page differs from the stored rows, or a row from the data."
+        ),
+    ] = False,
+) -> None:
+    """Write the README's table, docs/scoreboard.md and its picture anew from the stored rows."""
+    from course_lib.evaluation.scoreboard import read_rows
+    from course_lib.workshop import scoreboard_pages as pages
+    from course_lib.workshop.scoreboard_run import stale_rows
+
+    lines = [*pages.stale_pages(ROOT), *stale_rows(read_rows(ROOT / pages.ROWS))] if check else pages.write_pages(ROOT)
+    for line in lines:
+        typer.echo(line)
+    raise typer.Exit(1 if check and lines else 0)
 
 
 @app.command()

@@ -24,9 +24,10 @@ from course_lib.evaluation.answers import contains
 from course_lib.evaluation.significance import bootstrap_interval, paired_difference
 from course_lib.generation.cached import load_cached_language_model
 from course_lib.generation.prompting import rag_messages
+from course_lib.systems.asking import replies_of
 from course_lib.systems.rag import RAG, ClosedBook
 from course_lib.systems.reading_room import reading_room_glass, reading_room_rag
-from course_lib.systems.scoreboard import replies_of, scoreboard
+from course_lib.systems.scoreboard import scoreboard
 from course_lib.widgets.glass_pipeline import glass_pipeline_demo
 from course_lib.widgets.predictions import compare_predictions, predict
 from course_lib.widgets.show import PALETTE, show_figure
