@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from course_lib.core.protocols import Generator, Retriever
 from course_lib.core.types import Answer, Chunk, Citation
-from course_lib.generation.prompting import closed_book_messages, rag_messages, within_budget
-
-ABSTAINED = "I do not know"
+from course_lib.evaluation.answers import abstains
+from course_lib.generation.prompting import build_prompt, closed_book_messages
 
 
 @dataclass(frozen=True)
 class RAG:
     """Search the k best chunks, show them to the generator, return its answer and every step of the way.
 
-    budget: tokens that the passages may take together; whole passages that do not fit are left out, last first.
+    budget: tokens of the whole prompt; passages that do not fit are left out whole, the last first.
     """
 
     retriever: Retriever
@@ -32,16 +32,15 @@ class RAG:
         ranking = self.retriever.search(question, self.k)
         found = [(self.retriever.chunk(hit.chunk_id), hit.score) for hit in ranking]
         searched = time.perf_counter()
-        shown = within_budget([chunk for chunk, _ in found], self.generator.count_tokens, self.budget)
-        messages = rag_messages(question, shown)
-        text = self.generator.generate(messages, max_new_tokens=self.max_new_tokens)
+        prompt = build_prompt(question, [chunk for chunk, _ in found], generator=self.generator, budget=self.budget)
+        text = self.generator.generate(prompt.messages, max_new_tokens=self.max_new_tokens)
         answered = time.perf_counter()
         return Answer(
             question=question,
             text=text,
-            citations=() if ABSTAINED.lower() in text.lower() else cite(text, shown),
-            passages=tuple(found[: len(shown)]),
-            prompt=messages[-1]["content"],
+            citations=() if abstains(text) else cite(text, prompt.shown),
+            passages=tuple(found[: len(prompt.shown)]),
+            prompt=prompt.messages[-1]["content"],
             seconds={"search": searched - started, "generate": answered - searched},
         )
 
@@ -63,10 +62,10 @@ def _words(text: str) -> set[str]:
     return set(re.findall(r"\w+", text.lower()))
 
 
-def cite(answer: str, passages: list[Chunk]) -> tuple[Citation, ...]:
+def cite(answer: str, passages: Sequence[Chunk]) -> tuple[Citation, ...]:
     """Return the passage that holds most of the answer's words, as a citation; the earlier one where two tie.
 
-    A first version by word overlap: it says where to look, not that the passage proves the answer.
+    By word overlap: it says where to look, not that the passage proves the answer. `cite_sentences` looks closer.
     """
     words = _words(answer)
     overlap = [len(words & _words(f"{chunk.title} {chunk.text}")) for chunk in passages]
