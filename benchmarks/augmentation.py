@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from course_lib.core.seeds import SEED
 from course_lib.core.types import Chunk, Question
@@ -17,10 +19,12 @@ from course_lib.corpus.questions import load_questions
 from course_lib.evaluation.answers import abstains, contains
 from course_lib.evaluation.significance import bootstrap_interval, paired_difference
 from course_lib.generation.cached import CachedGenerator, load_cached_language_model
+from course_lib.generation.prompting import in_order
 from course_lib.retrieval.bm25_fast import FastBM25Retriever
 from course_lib.retrieval.fusion import FusedRetriever
-from course_lib.retrieval.recency import LatestFirst
+from course_lib.retrieval.threshold import separation
 from course_lib.systems.contexts import (
+    Poison,
     conversation,
     distractors,
     gold_passages,
@@ -28,78 +32,93 @@ from course_lib.systems.contexts import (
     poisoned,
     shuffled_words,
     spread_sample,
-    substitutes_for,
+    states_answer,
 )
-from course_lib.systems.reading_room import reading_room, superseded
+from course_lib.systems.reading_room import reading_room
 
-N_QUESTIONS = 64  # of the test questions with one gold passage that states the answer word for word
-KINDS = ("exact_term", "latest", "number_or_date", "paraphrase")
-MAX_NEW_TOKENS = 32
+N_QUESTIONS = 48  # of the test questions with one gold passage that states the answer word for word
+MAX_NEW_TOKENS = 48
 SLICE = 16
+PAIRS = (
+    ("gold last of 5", "oracle + 4 distractors"), ("retrieved, k = 5", "retrieved, k = 1"),
+    ("k = 5, best last", "retrieved, k = 1"), ("k = 5, best last", "retrieved, k = 5"),
+)  # fmt: skip
 CONDITIONS = (
-    "closed book", "oracle", "retrieved, k = 1", "false passage", "oracle + 4 distractors", "retrieved, k = 3",
-    "wrong passage", "gold last of 5", "gold third of 5", "oracle + 2 distractors", "retrieved, k = 5",
-    "oracle, words shuffled", "oracle + 1 distractor", "retrieved, k = 2",
+    "oracle", "oracle + 1 distractor", "oracle + 2 distractors", "oracle + 4 distractors", "gold third of 5",
+    "gold last of 5", "retrieved, k = 1", "retrieved, k = 2", "retrieved, k = 3", "retrieved, k = 5",
+    "k = 2, best last", "k = 3, best last", "k = 5, best last", "wrong passage",
+    "oracle, words shuffled", "closed book",
 )  # fmt: skip
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Case:
-    """A question with every context it is asked in, and the poison of its false passage."""
+    """A question with every context that it is asked in, and the largest cosine of a passage."""
 
     question: Question
     contexts: dict[str, list[Chunk]]
-    true: str
-    false: str
+    cosine: float
+    poison: Poison | None = None
+
+
+@dataclass(frozen=True)
+class Cases:
+    """answerable: a sample with all contexts; numeric: one with true and false passage; unanswerable: all of them."""
+
+    answerable: list[Case]
+    numeric: list[Case]
+    unanswerable: list[Case]
 
 
 @cache
-def cases() -> tuple[list[Case], list[Case]]:
-    """Return the sampled answerable test questions, and all unanswerable ones, with their contexts."""
+def cases() -> Cases:
+    """Return the test questions that are asked, with their contexts."""
     room = reading_room()
     chunks = list(room.chunks_.values())
     documents = {document.doc_id: document for document in load_documents()}
-    fused = FusedRetriever(room, FastBM25Retriever().fit(chunks), n_chunks=len(chunks), method="z_score")
-    search = LatestFirst(fused, superseded(), weight=0.3)
-
-    def found(question: Question) -> list[Chunk]:
-        return [room.chunk(hit.chunk_id) for hit in search.search(question.text, 40)]
-
-    everything, test = load_questions(), load_questions(split="test")
-    fit = []
-    for question in test:
-        if question.kind in KINDS and len(question.gold) == 1:
-            (gold,) = gold_passages(question, chunks, documents)
-            try:
-                fit.append((question, gold, poisoned(gold, question, substitutes_for(question, everything))))
-            except ValueError:
-                continue
-    drawn = {q.question_id for q in spread_sample([q for q, *_ in fit], N_QUESTIONS, np.random.default_rng(SEED))}
+    search = FusedRetriever(room, FastBM25Retriever().fit(chunks), n_chunks=len(chunks), method="z_score")
+    test = load_questions(split="test")
     judged = judge_chunks(test, chunks, documents.values())
-    answerable = []
-    for question, gold, poison in fit:
-        if question.question_id in drawn:
-            hits = found(question)
-            near = distractors(question, hits, judged[question.question_id], 4)
-            contexts: dict[str, list[Chunk]] = {
-                "closed book": [],
-                "oracle": [gold],
-                "false passage": [poison.chunk],
-                "wrong passage": near[:1],
-                "oracle, words shuffled": [shuffled_words(gold, np.random.default_rng(SEED))],
-                "gold third of 5": placed([gold], near, "middle"),
-                "gold last of 5": placed([gold], near, "last"),
-            }
-            contexts |= {f"oracle + {n} distractor{'s' * (n > 1)}": [gold, *near[:n]] for n in (1, 2, 4)}
-            contexts |= {f"retrieved, k = {k}": hits[:k] for k in (1, 2, 3, 5)}
-            answerable.append(Case(question, contexts, poison.true, poison.false))
-    unanswerable = [
-        Case(question, {"retrieved, k = 1": found(question)[:1]}, "", "")
-        for question in test
-        if question.kind == "unanswerable"
-    ]
-    return answerable, unanswerable
+
+    def found(question: Question, k: int) -> list[Chunk]:
+        return [room.chunk(hit.chunk_id) for hit in search.search(question.text, k)]
+
+    def cosine(question: Question) -> float:
+        return room.search(question.text, 1)[0].score
+
+    def case(question: Question) -> Case:
+        (gold,) = gold_passages(question, chunks, documents)
+        hits = found(question, 40)
+        near = distractors(question, hits, judged[question.question_id], 4)
+        contexts: dict[str, list[Chunk]] = {
+            "closed book": [],
+            "oracle": [gold],
+            "wrong passage": near[:1],
+            "oracle, words shuffled": [shuffled_words(gold, np.random.default_rng(SEED))],
+            "gold third of 5": placed([gold], near, "middle"),
+            "gold last of 5": placed([gold], near, "last"),
+        }
+        contexts |= {f"oracle + {n} distractor{'s' * (n > 1)}": [gold, *near[:n]] for n in (1, 2, 4)}
+        contexts |= {f"retrieved, k = {k}": hits[:k] for k in (1, 2, 3, 5)}
+        contexts |= {f"k = {k}, best last": in_order(hits[:k], "best_last") for k in (2, 3, 5)}
+        return Case(question, contexts, cosine(question))
+
+    stated = states_answer(test, chunks, documents)
+    falsified = {}
+    for question, gold in stated.items():
+        with contextlib.suppress(ValueError):
+            falsified[question] = (gold, poisoned(gold, question))
+    numeric = []
+    for question in spread_sample(list(falsified), N_QUESTIONS, np.random.default_rng(SEED)):
+        gold, poison = falsified[question]
+        passages = {"true passage": [gold], "false passage": [poison.chunk]}
+        numeric.append(Case(question, passages, cosine(question), poison))
+    return Cases(
+        [case(question) for question in spread_sample(list(stated), N_QUESTIONS, np.random.default_rng(SEED))],
+        numeric,
+        [Case(q, {"retrieved, k = 1": found(q, 1)}, cosine(q)) for q in test if not q.gold],
+    )
 
 
 def slices(model: CachedGenerator, condition: str, group: Sequence[Case]) -> Iterator[list[str]]:
@@ -116,7 +135,8 @@ def replies(model: CachedGenerator, condition: str, group: Sequence[Case]) -> li
 
 def run(say: Say) -> dict[str, Any]:
     """Return the share of right answers in each context, with differences from the oracle, and what poison does."""
-    answerable, unanswerable = cases()
+    everything = cases()
+    answerable, unanswerable = everything.answerable, everything.unanswerable
     model = load_cached_language_model()
     said = {}
     for condition in CONDITIONS:
@@ -126,6 +146,7 @@ def run(say: Say) -> dict[str, Any]:
         condition: [contains(reply, case.question.answers) for reply, case in zip(rows, answerable, strict=True)]
         for condition, rows in said.items()
     }
+    kinds = sorted({case.question.kind for case in answerable})
     rows = {}
     for condition in CONDITIONS:
         row = {
@@ -135,7 +156,7 @@ def run(say: Say) -> dict[str, Any]:
                 kind: float(
                     np.mean([r for r, c in zip(right[condition], answerable, strict=True) if c.question.kind == kind])
                 )
-                for kind in KINDS
+                for kind in kinds
             },
         }
         if condition != "oracle":
@@ -143,13 +164,24 @@ def run(say: Say) -> dict[str, Any]:
         rows[condition] = row
     gold = [gold_shown(case) for case in answerable]
     say(f"unanswerable: {len(unanswerable)} questions")
-    declined = [abstains(reply) for reply in replies(model, "retrieved, k = 1", unanswerable)]
+    vain = replies(model, "retrieved, k = 1", unanswerable)
+    say("signals for abstaining")
     return {
         "n": len(answerable),
+        "kinds": kinds,
         "conditions": rows,
-        "falsehood": falsehood(answerable, said["oracle"], said["false passage"], said["closed book"]),
+        "pairs": [
+            {"first": one, "second": two, "difference": _interval(paired_difference(right[one], right[two]))}
+            for one, two in PAIRS
+        ],
+        "falsehood": falsehood(
+            everything.numeric,
+            replies(model, "true passage", everything.numeric),
+            replies(model, "false passage", everything.numeric),
+        ),
         "gold_among_retrieved": {str(k): float(np.mean([k >= place for place in gold])) for k in (1, 2, 3, 5)},
-        "unanswerable": {"n": len(declined), "abstained": sum(declined)},
+        "unanswerable": {"n": len(vain), "abstained": sum(abstains(reply) for reply in vain)},
+        "signals": signals(model, answerable, said["retrieved, k = 1"], unanswerable, vain),
         "max_new_tokens": MAX_NEW_TOKENS,
     }
 
@@ -161,26 +193,58 @@ def gold_shown(case: Case) -> int:
     return ids.index(gold.chunk_id) + 1 if gold.chunk_id in ids else 99
 
 
-def falsehood(
-    group: Sequence[Case], from_true: Sequence[str], from_false: Sequence[str], alone: Sequence[str]
-) -> dict[str, Any]:
-    """Return how often the answer in the passage is given, true or false, and what becomes of the truth."""
-    states_true = [contains(reply, [case.true]) for reply, case in zip(from_true, group, strict=True)]
-    states_false = [contains(reply, [case.false]) for reply, case in zip(from_false, group, strict=True)]
-    by_chance = [contains(reply, [case.false]) for reply, case in zip(from_true, group, strict=True)]
-    truth_kept = [contains(reply, case.question.answers) for reply, case in zip(from_false, group, strict=True)]
+def falsehood(group: Sequence[Case], from_true: Sequence[str], from_false: Sequence[str]) -> dict[str, Any]:
+    """Return how often the number in the passage is given, true or false, and what becomes of the truth."""
+    poisons = [case.poison for case in group if case.poison]
+    states_true = [contains(reply, [poison.true]) for reply, poison in zip(from_true, poisons, strict=True)]
+    states_false = [contains(reply, [poison.false]) for reply, poison in zip(from_false, poisons, strict=True)]
+    by_chance = [contains(reply, [poison.false]) for reply, poison in zip(from_true, poisons, strict=True)]
+    kept = [contains(reply, case.question.answers) for reply, case in zip(from_false, group, strict=True)]
     read = [i for i, value in enumerate(states_true) if value]
     return {
-        "states_the_true_answer": _interval(bootstrap_interval(states_true)),
-        "states_the_false_answer": _interval(bootstrap_interval(states_false)),
+        "states_the_true_number": _interval(bootstrap_interval(states_true)),
+        "states_the_false_number": _interval(bootstrap_interval(states_false)),
         "false_minus_true": _interval(paired_difference(states_false, states_true)),
-        "false_answer_without_the_false_passage": sum(by_chance),
-        "keeps_the_truth_against_the_passage": sum(truth_kept),
+        "false_number_from_the_true_passage": sum(by_chance),
+        "keeps_the_truth_against_the_passage": sum(kept),
         "abstains": sum(abstains(reply) for reply in from_false),
         "of_those_who_read_the_truth": {"n": len(read), "follow": sum(states_false[i] for i in read)},
         "reply_unchanged": sum(a == b for a, b in zip(from_true, from_false, strict=True)),
-        "oracle_reply_is_the_closed_book_reply": sum(a == b for a, b in zip(from_true, alone, strict=True)),
     }
+
+
+def signals(
+    model: CachedGenerator,
+    answerable: Sequence[Case],
+    said: Sequence[str],
+    unanswerable: Sequence[Case],
+    vain: Sequence[str],
+) -> dict[str, Any]:
+    """Return how well each signal tells answerable from unanswerable questions: area under the ROC curve, 0.5 is chance."""
+    both = [
+        (case, reply) for case, reply in zip([*answerable, *unanswerable], [*said, *vain], strict=True) if reply.strip()
+    ]
+    shown = [(conversation(case.question.text, case.contexts["retrieved, k = 1"]), reply) for case, reply in both]
+    alone = [(conversation(case.question.text, []), reply) for case, reply in both]
+    language_model: Any = model.generator
+    with_passage, without = (np.array(language_model.mean_log_likelihoods(pairs)) for pairs in (shown, alone))
+    values = {
+        "cosine of the best passage": np.array([case.cosine for case, _ in both]),
+        "likelihood of the reply": with_passage,
+        "likelihood with the passage minus without": with_passage - without,
+    }
+    can = np.array([bool(case.question.gold) for case, _ in both])
+    return {name: _area(scores, can) for name, scores in values.items()}
+
+
+def _area(scores: npt.NDArray[np.float64], wanted: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    """The area with a bootstrap interval: answerable and unanswerable questions drawn apart."""
+    rng = np.random.default_rng(SEED)
+    good, bad = scores[wanted], scores[~wanted]
+    draws = [separation(rng.choice(good, len(good)), rng.choice(bad, len(bad))) for _ in range(2000)]
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return {"mean": round(separation(good, bad), 4), "low": round(float(low), 4), "high": round(float(high), 4),
+            "n": len(scores)}  # fmt: skip
 
 
 def _interval(interval: Any) -> dict[str, Any]:
@@ -199,13 +263,18 @@ def page(result: dict[str, Any]) -> str:
         f"kinds alike in number; greedy decoding of at most {figures['max_new_tokens']} tokens. A reply is right if it holds a "
         "gold answer. Brackets: 95 % bootstrap interval. Differences are paired, question by question.",
         "",
-        "| context | right | minus oracle | " + " | ".join(kind.replace("_", " ") for kind in KINDS) + " |",
-        "|---" * (3 + len(KINDS)) + "|",
+        "| context | right | minus oracle | " + " | ".join(kind.replace("_", " ") for kind in figures["kinds"]) + " |",
+        "|---" * (3 + len(figures["kinds"])) + "|",
     ]
     for condition, row in figures["conditions"].items():
         difference = _words(row["minus_oracle"], sign=True) if "minus_oracle" in row else ""
-        kinds = " | ".join(f"{row['by_kind'][kind]:.2f}" for kind in KINDS)
+        kinds = " | ".join(f"{row['by_kind'][kind]:.2f}" for kind in figures["kinds"])
         lines.append(f"| {condition} | {_words(row['right'])} | {difference} | {kinds} |")
+    lines += ["", "| difference | right |", "|---|---|"]
+    lines += [
+        f"| {pair['first']} minus {pair['second']} | {_words(pair['difference'], sign=True)} |"
+        for pair in figures["pairs"]
+    ]
     false, retrieved = figures["falsehood"], figures["gold_among_retrieved"]
     read = false["of_those_who_read_the_truth"]
     lines += [
@@ -213,13 +282,20 @@ def page(result: dict[str, Any]) -> str:
         "The gold passage is among the first k retrieved: "
         + ", ".join(f"k = {k} {share:.2f}" for k, share in retrieved.items()) + ".",
         "",
-        f"**False passage.** The answer that stood in the gold passage was stated for {_words(false['states_the_true_answer'])}; "
-        f"after it was replaced by a false one, the false one for {_words(false['states_the_false_answer'])}, difference "
-        f"{_words(false['false_minus_true'], sign=True)}. Of the {read['n']} questions whose true answer was read, "
-        f"{read['follow']:.0f} followed the false one. The truth was kept against the passage "
-        f"{false['keeps_the_truth_against_the_passage']:.0f} times; {false['abstains']} replies abstained.",
+        f"**False passage.** {false['false_minus_true']['n']} questions answered by a number. From the gold passage it was stated for "
+        f"{_words(false['states_the_true_number'])}; once it was replaced by a false number, the false one for "
+        f"{_words(false['states_the_false_number'])}, difference {_words(false['false_minus_true'], sign=True)}. Of the {read['n']} "
+        f"whose true number was stated, {read['follow']:.0f} stated the false one. The truth was kept against the passage "
+        f"{false['keeps_the_truth_against_the_passage']:.0f} times; {false['abstains']} replies abstained; "
+        f"{false['reply_unchanged']} replies were the same word for word.",
         "",
         f"**Unanswerable questions.** {figures['unanswerable']['abstained']} of {figures['unanswerable']['n']} replies abstained.",
+        "",
+        "How well a signal tells answerable from unanswerable questions: area under the ROC curve, 0.5 is a coin.",
+        "",
+        "| signal | area |",
+        "|---|---|",
+        *(f"| {name} | {_words(area)} |" for name, area in figures["signals"].items()),
     ]  # fmt: skip
     return "\n".join(lines)
 
