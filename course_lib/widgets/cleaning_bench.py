@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from datasets import Dataset
 
 from course_lib.core.seeds import SEED
 from course_lib.core.validate import FloatArray
@@ -24,6 +23,7 @@ from course_lib.widgets.show import PALETTE, show_widget
 
 if TYPE_CHECKING:
     import ipywidgets
+    from datasets import Dataset
 
 Embed = Callable[[Sequence[str]], FloatArray]
 WIDTH, ROW, TOP = 480, 34, 10
