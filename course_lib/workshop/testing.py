@@ -8,7 +8,6 @@ import sys
 import time
 from pathlib import Path
 
-
 # Two workers share the cores: a thread that spins while it waits takes the core that the other needs.
 PATIENT = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
 
