@@ -22,7 +22,7 @@ def run_all(root: Path, pytest_arguments: list[str]) -> int:
         "built files": [python, "-m", "course_lib.cli", "build", "--check"],
         "notebooks": [
             *(python, "-m", "pytest", "-p", "no:cacheprovider", "--nbval-lax", "--nbval-current-env"),
-            *("--nbval-cell-timeout=300", "-q", "-n", "2", "--dist", "loadscope", "notebooks", "solutions"),
+            *("--nbval-cell-timeout=600", "-q", "-n", "2", "--dist", "loadscope", "notebooks", "solutions"),
         ],
         "tests": [python, "-m", "pytest", "-q", "-n", "2", "--dist", "loadscope", *pytest_arguments],
     }
