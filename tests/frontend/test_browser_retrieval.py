@@ -110,7 +110,8 @@ def press_until_it_changes(visit, number, focus, key):
 def test_it_shows_live(live, number, name, says):
     output = live.cell(number)
     assert output.locator(".jupyter-widgets").count() > 1
-    assert says in output.inner_text()
+    output.scroll_into_view_if_needed()  # JupyterLab hides what is far from the window
+    wait_until(lambda: says in output.inner_text(), f"cell {number} shows {says!r}", 30)
     live.picture(name)
     assert live.complaints == []
 
