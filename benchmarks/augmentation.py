@@ -150,7 +150,7 @@ def run(say: Say) -> dict[str, Any]:
     rows = {}
     for condition in CONDITIONS:
         row = {
-            "right": _interval(bootstrap_interval(right[condition])),
+            "right": bootstrap_interval(right[condition]).as_dict(),
             "abstained": float(np.mean([abstains(reply) for reply in said[condition]])),
             "by_kind": {
                 kind: float(
@@ -160,7 +160,7 @@ def run(say: Say) -> dict[str, Any]:
             },
         }
         if condition != "oracle":
-            row["minus_oracle"] = _interval(paired_difference(right[condition], right["oracle"]))
+            row["minus_oracle"] = paired_difference(right[condition], right["oracle"]).as_dict()
         rows[condition] = row
     gold = [gold_shown(case) for case in answerable]
     say(f"unanswerable: {len(unanswerable)} questions")
@@ -171,7 +171,7 @@ def run(say: Say) -> dict[str, Any]:
         "kinds": kinds,
         "conditions": rows,
         "pairs": [
-            {"first": one, "second": two, "difference": _interval(paired_difference(right[one], right[two]))}
+            {"first": one, "second": two, "difference": paired_difference(right[one], right[two]).as_dict()}
             for one, two in PAIRS
         ],
         "falsehood": falsehood(
@@ -202,9 +202,9 @@ def falsehood(group: Sequence[Case], from_true: Sequence[str], from_false: Seque
     kept = [contains(reply, case.question.answers) for reply, case in zip(from_false, group, strict=True)]
     read = [i for i, value in enumerate(states_true) if value]
     return {
-        "states_the_true_number": _interval(bootstrap_interval(states_true)),
-        "states_the_false_number": _interval(bootstrap_interval(states_false)),
-        "false_minus_true": _interval(paired_difference(states_false, states_true)),
+        "states_the_true_number": bootstrap_interval(states_true).as_dict(),
+        "states_the_false_number": bootstrap_interval(states_false).as_dict(),
+        "false_minus_true": paired_difference(states_false, states_true).as_dict(),
         "false_number_from_the_true_passage": sum(by_chance),
         "keeps_the_truth_against_the_passage": sum(kept),
         "abstains": sum(abstains(reply) for reply in from_false),
@@ -245,12 +245,6 @@ def _area(scores: npt.NDArray[np.float64], wanted: npt.NDArray[np.bool_]) -> dic
     low, high = np.quantile(draws, [0.025, 0.975])
     return {"mean": round(separation(good, bad), 4), "low": round(float(low), 4), "high": round(float(high), 4),
             "n": len(scores)}  # fmt: skip
-
-
-def _interval(interval: Any) -> dict[str, Any]:
-    return {
-        "mean": round(interval.mean, 4), "low": round(interval.low, 4), "high": round(interval.high, 4), "n": interval.n,
-    }  # fmt: skip
 
 
 def page(result: dict[str, Any]) -> str:

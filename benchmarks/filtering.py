@@ -17,7 +17,7 @@ from course_lib.corpus.load import load_documents
 from course_lib.corpus.questions import load_questions
 from course_lib.evaluation.ranking import metric_values, recall_at_k
 from course_lib.evaluation.runs import run_queries
-from course_lib.evaluation.significance import Interval, bootstrap_interval, paired_difference
+from course_lib.evaluation.significance import bootstrap_interval, paired_difference
 from course_lib.retrieval.bm25_fast import FastBM25Retriever
 from course_lib.retrieval.diversity import crowding, diversified
 from course_lib.retrieval.embedding import normalise
@@ -102,10 +102,10 @@ def filters(room: Room) -> dict[str, Any]:
         rows = {}
         for name, run in runs.items():
             rows[name] = {
-                "latest success@1": interval(bootstrap_interval(metric_values("success@1", run.rankings, latest))),
-                "latest recall@5": interval(bootstrap_interval(metric_values("recall@5", run.rankings, latest))),
-                "others nDCG@10": interval(bootstrap_interval(metric_values("nDCG@10", run.rankings, others))),
-                "all nDCG@10": interval(bootstrap_interval(metric_values("nDCG@10", run.rankings, judgements))),
+                "latest success@1": bootstrap_interval(metric_values("success@1", run.rankings, latest)).as_dict(),
+                "latest recall@5": bootstrap_interval(metric_values("recall@5", run.rankings, latest)).as_dict(),
+                "others nDCG@10": bootstrap_interval(metric_values("nDCG@10", run.rankings, others)).as_dict(),
+                "all nDCG@10": bootstrap_interval(metric_values("nDCG@10", run.rankings, judgements)).as_dict(),
                 "median_seconds": round(run.median_seconds, 4),
             }
             if name != "no filter":
@@ -113,9 +113,9 @@ def filters(room: Room) -> dict[str, Any]:
                     ("latest success@1 minus no filter", "success@1", latest),
                     ("others nDCG@10 minus no filter", "nDCG@10", others),
                 ):
-                    rows[name][label] = interval(
-                        paired_difference(metric_values(metric, run.rankings, part), metric_values(metric, base, part))
-                    )
+                    rows[name][label] = paired_difference(
+                        metric_values(metric, run.rankings, part), metric_values(metric, base, part)
+                    ).as_dict()
         missed = [q for q in questions if q.kind == "latest" and str(versions_asked_for(q.text)) != "not superseded"]
         no_cue = [
             q
@@ -150,8 +150,8 @@ def list_figures(
     ids = {name: [hit.chunk_id for hit in hits] for name, hits in rankings.items()}
     pairs = {name: gains for name, gains in judgements.items() if kinds[name] == "comparison"}
     return {
-        "crowding": interval(bootstrap_interval(crowded)),
-        "subjects": interval(bootstrap_interval(subjects)),
+        "crowding": bootstrap_interval(crowded).as_dict(),
+        "subjects": bootstrap_interval(subjects).as_dict(),
         "nDCG@10": metric_values("nDCG@10", ids, judgements),
         "comparison recall@5": metric_values("recall@5", ids, pairs),
         "comparison recall@10": metric_values("recall@10", ids, pairs),
@@ -177,10 +177,10 @@ def mmr(room: Room) -> dict[str, Any]:
         for label, row in rows.items():
             for metric in ("nDCG@10", "comparison recall@5", "comparison recall@10"):
                 if label != "1":
-                    row[f"{metric} minus weight 1"] = interval(paired_difference(row[metric], base[metric]))
+                    row[f"{metric} minus weight 1"] = paired_difference(row[metric], base[metric]).as_dict()
         for row in rows.values():
             for metric in ("nDCG@10", "comparison recall@5", "comparison recall@10"):
-                row[metric] = interval(bootstrap_interval(row[metric]))
+                row[metric] = bootstrap_interval(row[metric]).as_dict()
         gold = [list(judgements[name]) for name, kind in kinds.items() if kind == "comparison"]
         alike = [float(room.vectors[pair[0]] @ room.vectors[pair[1]]) for pair in gold if len(pair) == 2]
         figures[split] = {
@@ -212,9 +212,9 @@ def with_copies(
             found.append(recall_at_k(list(dict.fromkeys(originals)), judgements[name], 5))
         values[f"{weight:g}"] = found
     for label, recalls in values.items():
-        figures[label] = {"recall in five places": interval(bootstrap_interval(recalls))}
+        figures[label] = {"recall in five places": bootstrap_interval(recalls).as_dict()}
         if label != "1":
-            figures[label]["minus weight 1"] = interval(paired_difference(recalls, values["1"]))
+            figures[label]["minus weight 1"] = paired_difference(recalls, values["1"]).as_dict()
     return figures
 
 
@@ -260,9 +260,9 @@ def thresholds(room: Room, say: Say) -> dict[str, Any]:
         for part in ("unanswerable", "other shelves"):
             row[f"separation from {part}"] = separation_interval(test["answerable"], test[part])
         for part, values in test.items():
-            row[f"{part} above the threshold"] = interval(
-                bootstrap_interval([float(value >= threshold) for value in values])
-            )
+            row[f"{part} above the threshold"] = bootstrap_interval(
+                [float(value >= threshold) for value in values]
+            ).as_dict()
         figures["rows"][name] = row
     return figures
 
@@ -303,11 +303,6 @@ def separation_interval(wanted: Sequence[float], unwanted: Sequence[float], n_dr
         "high": round(float(high), 4),
         "n": len(good) + len(bad),
     }
-
-
-def interval(value: Interval) -> dict[str, Any]:
-    """Return an interval as plain data."""
-    return {"mean": round(value.mean, 4), "low": round(value.low, 4), "high": round(value.high, 4), "n": value.n}
 
 
 def run(say: Say) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from course_lib.corpus.judgements import judge_chunks
 from course_lib.corpus.load import load_documents
 from course_lib.corpus.questions import load_questions
 from course_lib.evaluation.ranking import metric_values
-from course_lib.evaluation.significance import Interval, bootstrap_interval, paired_difference
+from course_lib.evaluation.significance import bootstrap_interval, paired_difference
 from course_lib.retrieval.bm25_fast import FastBM25Retriever
 from course_lib.retrieval.exact import indexed_text
 from course_lib.retrieval.fusion import FusedRetriever
@@ -64,9 +64,9 @@ def run(say: Say) -> dict[str, Any]:
         base = metric_values("nDCG@10", ids, judgements)
         part: dict[str, Any] = {
             "n": len(questions),
-            "fusion": interval(bootstrap_interval(base)),
+            "fusion": bootstrap_interval(base).as_dict(),
             "rows": {
-                name: {"nDCG@10": interval(bootstrap_interval(v)), "minus_fusion": interval(paired_difference(v, base))}
+                name: {"nDCG@10": bootstrap_interval(v).as_dict(), "minus_fusion": paired_difference(v, base).as_dict()}
                 for name, v in rows.items()
             },
         }
@@ -105,7 +105,7 @@ def forms(
                 kept, scales = compressed(store[i][ends : len(store[i]) - ends], number_format)  # type: ignore[arg-type]
                 passages.append(kept.astype(np.float32) * (1 if scales is None else scales))
             ranking[name] = reordered(row[:50], max_sims(query, passages), first[name][:50], 50, 0.0)
-        found[label] = interval(bootstrap_interval(metric_values("nDCG@10", ranking, judgements)))
+        found[label] = bootstrap_interval(metric_values("nDCG@10", ranking, judgements)).as_dict()
     return found
 
 
@@ -131,17 +131,12 @@ def by_kind(questions: list[Question], values: Any, base: Any, judgements: Mappi
     column = np.array([kinds[name] for name in judgements])
     return {
         kind: {
-            "fusion": interval(bootstrap_interval(base[column == kind])),
-            "late": interval(bootstrap_interval(values[column == kind])),
-            "difference": interval(paired_difference(values[column == kind], base[column == kind])),
+            "fusion": bootstrap_interval(base[column == kind]).as_dict(),
+            "late": bootstrap_interval(values[column == kind]).as_dict(),
+            "difference": paired_difference(values[column == kind], base[column == kind]).as_dict(),
         }
         for kind in sorted(set(kinds.values()))
     }
-
-
-def interval(value: Interval) -> dict[str, Any]:
-    """Return an interval as plain data."""
-    return {"mean": round(value.mean, 4), "low": round(value.low, 4), "high": round(value.high, 4), "n": value.n}
 
 
 def words(value: Mapping[str, Any], *, sign: bool = False) -> str:

@@ -19,7 +19,7 @@ from course_lib.corpus.judgements import judge_chunks
 from course_lib.corpus.load import load_documents
 from course_lib.corpus.questions import load_questions
 from course_lib.evaluation.ranking import metric_values
-from course_lib.evaluation.significance import Interval, bootstrap_interval, holm, paired_difference, permutation_test
+from course_lib.evaluation.significance import bootstrap_interval, holm, paired_difference, permutation_test
 from course_lib.generation.cached import CachedGenerator, load_cached_language_model
 from course_lib.retrieval.bm25_fast import FastBM25Retriever
 from course_lib.retrieval.embedding import cached_embeddings, load_embedder
@@ -95,25 +95,18 @@ def by_scores(rankings: Sequence[Ranking]) -> Ranking:
     return weighted_fusion([each for each in rankings if not says_nothing(each)] or rankings, scale=z_score)
 
 
-def plain(interval: Interval) -> dict[str, float]:
-    """Return an interval as plain data."""
-    return {
-        "mean": round(interval.mean, 4), "low": round(interval.low, 4), "high": round(interval.high, 4), "n": interval.n,
-    }  # fmt: skip
-
-
 def compared(values: Mapping[str, FloatArray], base: Mapping[str, FloatArray], kinds: Any) -> dict[str, Any]:
     """Return scores and differences from the baseline, over all questions and by kind."""
     row: dict[str, Any] = {}
     for metric in METRICS:
-        row[metric] = plain(bootstrap_interval(values[metric]))
-        row[f"{metric} minus"] = plain(paired_difference(values[metric], base[metric]))
+        row[metric] = bootstrap_interval(values[metric]).as_dict()
+        row[f"{metric} minus"] = paired_difference(values[metric], base[metric]).as_dict()
         row[f"{metric} p"] = permutation_test(values[metric], base[metric])
         row[f"{metric} by kind"] = {
-            kind: plain(bootstrap_interval(values[metric][kinds == kind])) for kind in sorted(set(kinds))
+            kind: bootstrap_interval(values[metric][kinds == kind]).as_dict() for kind in sorted(set(kinds))
         }
         row[f"{metric} by kind minus"] = {
-            kind: plain(paired_difference(values[metric][kinds == kind], base[metric][kinds == kind]))
+            kind: paired_difference(values[metric][kinds == kind], base[metric][kinds == kind]).as_dict()
             for kind in sorted(set(kinds))
         }
     return row
@@ -209,13 +202,15 @@ def run(say: Say) -> dict[str, Any]:
             row[kind]["variants"] = {}
             for label in variants(texts[0]):
                 other = bench.values([variants(one)[label] for one in texts], kind)["recall@5"]
-                row[kind]["variants"][label] = plain(paired_difference(other, scores["recall@5"]))
+                row[kind]["variants"][label] = paired_difference(other, scores["recall@5"]).as_dict()
             if texts[0].fuse != "mean":
                 other = bench.values(texts, kind, by_score=True)["recall@5"]
-                row[kind]["variants"]["by score"] = plain(paired_difference(other, scores["recall@5"]))
+                row[kind]["variants"]["by score"] = paired_difference(other, scores["recall@5"]).as_dict()
             if name in PROMPTS:
                 other = bench.values(shuffled(texts), kind)["recall@5"]
-                row[kind]["variants"]["texts of another question"] = plain(paired_difference(other, scores["recall@5"]))
+                row[kind]["variants"]["texts of another question"] = paired_difference(
+                    other, scores["recall@5"]
+                ).as_dict()
             if kind == "hybrid":
                 row["examples"] = examples(bench, texts, values["nDCG@10"], scores["nDCG@10"])
         rows[name] = row
@@ -248,13 +243,13 @@ def typed(bench: Bench, generator: CachedGenerator, tidy: Mapping[str, Mapping[s
     rows: dict[str, Any] = {}
     for base, scores in tidy.items():
         typed_values = bench.values(ways["as typed"], base)["recall@5"]
-        rows[base] = {"tidy": {"recall@5": plain(bootstrap_interval(scores["recall@5"]))}}
+        rows[base] = {"tidy": {"recall@5": bootstrap_interval(scores["recall@5"]).as_dict()}}
         for name, made in ways.items():
             values = bench.values(made, base)["recall@5"]
             rows[base][name] = {
-                "recall@5": plain(bootstrap_interval(values)),
-                "minus_as_typed": plain(paired_difference(values, typed_values)),
-                "minus_tidy": plain(paired_difference(values, scores["recall@5"])),
+                "recall@5": bootstrap_interval(values).as_dict(),
+                "minus_as_typed": paired_difference(values, typed_values).as_dict(),
+                "minus_tidy": paired_difference(values, scores["recall@5"]).as_dict(),
             }
     return rows
 

@@ -115,12 +115,12 @@ def run(say: Say) -> dict[str, Any]:
     rows: dict[str, Any] = {}
     for name in ("BM25", "MiniLM", *SYSTEMS):
         values = {metric: metric_values(metric, rankings[name], judgements) for metric in METRICS}
-        row: dict[str, Any] = {metric: _interval(bootstrap_interval(value)) for metric, value in values.items()}
+        row: dict[str, Any] = {metric: bootstrap_interval(value).as_dict() for metric, value in values.items()}
         row["by_kind"] = {
-            kind: _interval(bootstrap_interval(values["nDCG@10"][kinds == kind])) for kind in sorted(set(kinds))
+            kind: bootstrap_interval(values["nDCG@10"][kinds == kind]).as_dict() for kind in sorted(set(kinds))
         }
         if name != "fusion (RRF)":
-            row["minus_fusion"] = _interval(paired_difference(values["nDCG@10"], base))
+            row["minus_fusion"] = paired_difference(values["nDCG@10"], base).as_dict()
             row["p"] = permutation_test(values["nDCG@10"], base)
         rows[name] = row
     corrected = holm({name: row["p"] for name, row in rows.items() if "p" in row})
@@ -129,12 +129,6 @@ def run(say: Say) -> dict[str, Any]:
     figures["test"] = {"n": len(questions), "rows": rows}
     figures["seconds"] = seconds_of(questions, first)
     return figures
-
-
-def _interval(interval: Any) -> dict[str, Any]:
-    return {
-        "mean": round(interval.mean, 4), "low": round(interval.low, 4), "high": round(interval.high, 4), "n": interval.n,
-    }  # fmt: skip
 
 
 def seconds_by_system(figures: dict[str, Any]) -> dict[str, float]:

@@ -26,6 +26,11 @@ class Interval:
     def __str__(self) -> str:
         return f"{self.mean:.2f} [{self.low:.2f}, {self.high:.2f}] n={self.n}"
 
+    def as_dict(self, digits: int = 4) -> dict[str, float]:
+        """Return mean, low and high, rounded, and n, as they are written to result files."""
+        rounded = {name: round(getattr(self, name), digits) for name in ("mean", "low", "high")}
+        return {**rounded, "n": self.n}
+
     @property
     def clear_of_zero(self) -> bool:
         """Whether the whole range lies above zero, or the whole range below it."""

@@ -13,11 +13,10 @@ import numpy as np
 
 from course_lib.assets import models
 from course_lib.core.protocols import Retriever
-from course_lib.core.types import Chunk, Hit, Ranking, ranked
-from course_lib.core.validate import FloatArray, require_k, require_text
+from course_lib.core.validate import FloatArray, require_text
 from course_lib.retrieval.embedding import length_batches
 from course_lib.retrieval.exact import indexed_text
-from course_lib.retrieval.reranking import standardised
+from course_lib.retrieval.reranking import SecondReading
 
 if TYPE_CHECKING:
     import torch
@@ -154,29 +153,13 @@ def load_cross_encoder(folder: Path = RERANKER) -> CrossEncoder:
     return CrossEncoder(tokenizer, model, head, max_tokens=int(card["max_tokens"]))
 
 
-class CrossEncoderReranker:
-    """Rerank the hits of a retriever with a cross-encoder.
-
-    The depth best hits are read again; their final score is the standardised score of the cross-encoder plus weight
-    times that of the first stage. weight 0 leaves the first stage out.
-    """
+class CrossEncoderReranker(SecondReading):
+    """Rerank the hits of a retriever with a cross-encoder."""
 
     def __init__(self, retriever: Retriever, scorer: CrossEncoder, *, depth: int = 20, weight: float = 1.0) -> None:
-        self.retriever, self.scorer, self.depth, self.weight = retriever, scorer, depth, weight
+        super().__init__(retriever, depth=depth, weight=weight)
+        self.scorer = scorer
 
-    def chunk(self, chunk_id: str) -> Chunk:
-        """Return the chunk with this id; raise KeyError if there is none."""
-        return self.retriever.chunk(chunk_id)
-
-    def search(self, query: str, k: int) -> Ranking:
-        """Return the k best chunks. Raises ValueError if k is larger than depth: no hit below it was read."""
-        require_k(k, self.depth, of="hits that are read again (depth)")
-        return self.rerank(query, self.retriever.search(query, self.depth))[:k]
-
-    def rerank(self, query: str, ranking: Ranking) -> Ranking:
-        """Return the hits of ranking in their new order, with their new scores."""
-        if not ranking:
-            return []
-        read = standardised(self.scorer(query, [indexed_text(self.chunk(hit.chunk_id)) for hit in ranking]))  # (n,)
-        scores = read + self.weight * standardised(np.array([hit.score for hit in ranking]))  # (n,)
-        return ranked(Hit(hit.chunk_id, float(score)) for hit, score in zip(ranking, scores, strict=True))
+    def scores(self, query: str, chunk_ids: Sequence[str]) -> FloatArray:
+        """Return the cross-encoder's score of the query with each chunk, shape (n,)."""
+        return self.scorer(query, [indexed_text(self.chunk(name)) for name in chunk_ids])

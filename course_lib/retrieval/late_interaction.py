@@ -13,11 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from course_lib.core.protocols import Retriever
-from course_lib.core.types import Chunk, Hit, Ranking, ranked
-from course_lib.core.validate import FloatArray, require_k, require_matrix, require_text
+from course_lib.core.validate import FloatArray, require_matrix, require_text
 from course_lib.retrieval.embedding import ContextualEmbedder, length_batches
 from course_lib.retrieval.exact import indexed_text
-from course_lib.retrieval.reranking import standardised
+from course_lib.retrieval.reranking import SecondReading
 
 NumberFormat = Literal["float32", "float16", "int8"]
 PART = 128  # texts that are encoded at once when many are added
@@ -147,42 +146,14 @@ def compressed(vectors: FloatArray, number_format: NumberFormat) -> tuple[npt.ND
     return np.round(vectors / scales).astype(np.int8), scales
 
 
-class LateInteractionReranker:
-    """Rerank the hits of a retriever by `max_sim` over the vectors of their tokens.
-
-    The depth best hits are scored: standardised max_sim plus weight times the standardised score of the first stage;
-    weight 0 leaves the first stage out. Hits below depth keep their order after them, with scores one below the lowest.
-    """
+class LateInteractionReranker(SecondReading):
+    """Rerank the hits of a retriever by `max_sim` over the vectors of their tokens."""
 
     def __init__(self, retriever: Retriever, store: TokenStore, *, depth: int = 50, weight: float = 0.0) -> None:
-        if depth < 1:
-            raise ValueError(f"depth must be at least 1, got {depth}")
-        if weight < 0:
-            raise ValueError(f"weight must be at least 0, got {weight}; 0 leaves the first stage out")
-        self.retriever, self.store, self.depth, self.weight = retriever, store, depth, weight
-
-    def chunk(self, chunk_id: str) -> Chunk:
-        """Return the chunk with this id; raise KeyError if there is none."""
-        return self.retriever.chunk(chunk_id)
-
-    def search(self, query: str, k: int) -> Ranking:
-        """Return the k best chunks. Raises ValueError if k is larger than depth: no hit below it was scored."""
-        require_k(k, self.depth, of="hits that are scored again (depth)")
-        return self.rerank(query, self.retriever.search(query, self.depth))[:k]
+        super().__init__(retriever, depth=depth, weight=weight)
+        self.store = store
 
     def scores(self, query: str, chunk_ids: Sequence[str]) -> FloatArray:
         """Return max_sim of the query with each chunk, shape (n,), -1 to 1; token vectors are computed where new."""
         self.store.add({name: indexed_text(self.chunk(name)) for name in chunk_ids})
         return max_sims(self.store.encode([query])[0], [self.store[name] for name in chunk_ids])
-
-    def rerank(self, query: str, ranking: Ranking) -> Ranking:
-        """Return the hits of ranking in their new order, with their new scores."""
-        head, tail = ranking[: self.depth], ranking[self.depth :]
-        if not head:
-            return []
-        late = standardised(self.scores(query, [hit.chunk_id for hit in head]))  # (n,)
-        first_stage = standardised(np.array([hit.score for hit in head]))  # (n,)
-        new = late + self.weight * first_stage  # (n,)
-        order = ranked(Hit(hit.chunk_id, float(score)) for hit, score in zip(head, new, strict=True))
-        below = order[-1].score - 1 - (tail[0].score if tail else 0)
-        return order + [Hit(hit.chunk_id, below + hit.score) for hit in tail]

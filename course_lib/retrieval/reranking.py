@@ -34,19 +34,28 @@ def standardised(values: FloatArray) -> FloatArray:
     return (values - values.mean()) / spread if spread > 0 else np.zeros_like(values)
 
 
-class QueryLikelihoodReranker:
-    """Rerank the hits of a retriever by how likely the query is, given each passage (Sachan et al., 2022).
+class SecondReading:
+    """A retriever whose best hits are read again: what every reranker of this kind shares.
 
-    The depth best hits are read by the language model; their final score is the standardised log-likelihood of the
-    query plus weight times the standardised score of the first stage. Hits below depth keep their order after them.
+    The depth best hits are scored anew by `scores`; their final score is the standardised new score plus weight times the
+    standardised score of the first stage; weight 0 leaves the first stage out. Hits below depth keep their order after
+    them, with scores one below the lowest. Raises ValueError for a depth below 1 or a weight below 0.
     """
 
-    def __init__(self, retriever: Retriever, model: LikelihoodModel, *, depth: int = 10, weight: float = 1.0) -> None:
-        self.retriever, self.model, self.depth, self.weight = retriever, model, depth, weight
+    def __init__(self, retriever: Retriever, *, depth: int, weight: float) -> None:
+        if depth < 1:
+            raise ValueError(f"depth must be at least 1, got {depth}")
+        if weight < 0:
+            raise ValueError(f"weight must be at least 0, got {weight}; 0 leaves the first stage out")
+        self.retriever, self.depth, self.weight = retriever, depth, weight
 
     def chunk(self, chunk_id: str) -> Chunk:
         """Return the chunk with this id; raise KeyError if there is none."""
         return self.retriever.chunk(chunk_id)
+
+    def scores(self, query: str, chunk_ids: Sequence[str]) -> FloatArray:
+        """Return how well each chunk answers the query, shape (n,); larger is better, comparable for one query only."""
+        raise NotImplementedError(f"{type(self).__name__} must say how it reads: define scores")
 
     def search(self, query: str, k: int) -> Ranking:
         """Return the k best chunks. Raises ValueError if k is larger than depth: no hit below it was read."""
@@ -55,11 +64,26 @@ class QueryLikelihoodReranker:
 
     def rerank(self, query: str, ranking: Ranking) -> Ranking:
         """Return the hits of ranking in their new order, with their new scores."""
-        if not ranking:
+        head, tail = ranking[: self.depth], ranking[self.depth :]
+        if not head:
             return []
-        chunks = [self.chunk(hit.chunk_id) for hit in ranking]
+        read = standardised(self.scores(query, [hit.chunk_id for hit in head]))  # (n,)
+        first_stage = standardised(np.array([hit.score for hit in head]))  # (n,)
+        new = read + self.weight * first_stage  # (n,)
+        order = ranked(Hit(hit.chunk_id, float(score)) for hit, score in zip(head, new, strict=True))
+        below = order[-1].score - 1 - (tail[0].score if tail else 0)
+        return order + [Hit(hit.chunk_id, below + hit.score) for hit in tail]
+
+
+class QueryLikelihoodReranker(SecondReading):
+    """Rerank the hits of a retriever by how likely the query is, given each passage (Sachan et al., 2022)."""
+
+    def __init__(self, retriever: Retriever, model: LikelihoodModel, *, depth: int = 10, weight: float = 1.0) -> None:
+        super().__init__(retriever, depth=depth, weight=weight)
+        self.model = model
+
+    def scores(self, query: str, chunk_ids: Sequence[str]) -> FloatArray:
+        """Return the mean ln p of the query's tokens after each passage, shape (n,), each <= 0."""
+        chunks = [self.chunk(name) for name in chunk_ids]
         conversations = [likelihood_prompt(f"{chunk.title} ({chunk.date:%B %Y}). {chunk.text}") for chunk in chunks]
-        likelihood = standardised(np.array(self.model.mean_log_likelihood(conversations, query)))  # (n,)
-        first_stage = standardised(np.array([hit.score for hit in ranking]))  # (n,)
-        scores = likelihood + self.weight * first_stage  # (n,)
-        return ranked(Hit(hit.chunk_id, float(score)) for hit, score in zip(ranking, scores, strict=True))
+        return np.asarray(self.model.mean_log_likelihood(conversations, query), dtype=np.float32)

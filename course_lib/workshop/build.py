@@ -135,6 +135,21 @@ def _direct_imports(source: str, package_root: Path) -> Iterator[Path]:
                         yield path
 
 
+def named_data(source: str, folder: Path, root: Path) -> set[Path]:
+    """Return where the data may lie that a source names: every quoted name of a .json or .jsonl file, there or not.
+
+    Beside the source (folder), from the root, among the benchmarks' results, and anywhere in course_lib. Where
+    nothing lies yet, the path among the results stands for the file: its arrival is a change.
+    """
+    found: set[Path] = set()
+    for name in re.findall(r"""["']([\w./-]+\.jsonl?)["']""", source):
+        tail = Path(name.lstrip("/"))
+        places = [base / tail for base in (folder, root, root / "benchmarks" / "results")]
+        there = {path for path in places if path.is_file()} | set((root / "course_lib").rglob(tail.name))
+        found |= there or {root / "benchmarks" / "results" / tail.name}
+    return found
+
+
 def fingerprint(lesson: Lesson) -> str:
     """Return a hash of all that the outputs of a notebook depend on: its source, the library it uses, the data."""
     package_root = Path(course_lib.__file__).parent
@@ -142,9 +157,13 @@ def fingerprint(lesson: Lesson) -> str:
     files = imported_modules(source, package_root)
     if any(path.parent.name == "corpus" for path in files):
         files |= set((package_root / "corpus" / "collections").rglob("*.jsonl"))
+    files |= named_data(source, lesson.folder, lesson.root)
+    for path in [path for path in files if path.suffix == ".py"]:
+        files |= named_data(path.read_text(encoding="utf-8"), path.parent, package_root.parent)
     digest = hashlib.sha256(source.encode() + colab_cell().encode())
     for path in sorted(files):
-        digest.update(str(path.relative_to(package_root)).encode() + path.read_bytes())
+        name = path.name if not path.is_relative_to(package_root) else path.relative_to(package_root)
+        digest.update(str(name).encode() + (path.read_bytes() if path.is_file() else b" is absent"))
     return digest.hexdigest()[:16]
 
 

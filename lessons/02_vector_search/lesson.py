@@ -385,7 +385,7 @@ assert min(trials, key=lambda t: t.bytes_per_vector).kind == "pq"
 
 # %% [markdown]
 # **Try it.** Choose a kind, move its knob with the arrow keys, choose another example query, and look at which of its ten neighbours are
-# missed.
+# missed. By keyboard, Space opens the menu of kinds.
 
 # %%
 explorer = IndexExplorer().fit(trials, true, query_texts[:20], texts)

@@ -260,7 +260,8 @@ for name, cutter in methods.items():
 
 # %% [markdown]
 # **Try it.** The underlined words answer a question. Chunks of 40 words cut them. Add overlap until they are whole again; then find a method
-# and a size that need none. Tab moves between the controls, the arrow keys move the sliders.
+# and a size that need none. Tab moves between the controls, Space opens the menu, the arrow keys choose in
+# it and move the sliders.
 
 # %%
 answered = next(

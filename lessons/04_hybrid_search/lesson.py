@@ -616,8 +616,8 @@ assert falls[worst.question_id] > 5 and max(rank_of(hits, gold) for hits in list
 # ## 8. Try it
 #
 # **Choose** a question or type one and press Enter. *Dense* is the list of the vectors. A line joins the places of one chunk; a filled square answers. What does alpha
-# have to be for the square to come first? Does z-score do better? Tab moves between the fields, the arrow keys move a
-# slider.
+# have to be for the square to come first? Does z-score do better? Tab moves between the fields, Space opens a menu, the
+# arrow keys choose in it and move a slider.
 
 # %%
 shown = [worst] + [next(q for q in load_questions(split="dev", kind=kind) if q.gold) for kind in KINDS]

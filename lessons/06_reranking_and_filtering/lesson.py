@@ -745,7 +745,7 @@ outcomes["threshold"] = "those whose shelf is closed, not the unanswerable"
 # ## 11. All stages, on and off
 #
 # Six test questions. Switch stages on and off: the list, the moves against the first stage, and the seconds follow. Tab moves
-# between the fields, the space bar switches, arrow keys move the slider; at 1.0 MMR is off. The version filter takes away
+# between the fields, the space bar switches or opens the menu, arrow keys choose in it and move the slider; at 1.0 MMR is off. The version filter takes away
 # what the rule of section 8 says. It decides the third question, misses the fourth and harms the fifth.
 
 # %%

@@ -28,6 +28,7 @@ from course_lib.corpus.question_quality import (
     shared_with_gold,
 )
 from course_lib.corpus.questions import KINDS, SPLITS, load_questions, question_from_json
+from course_lib.evaluation.answers import contains
 from course_lib.retrieval.embedding import ContextualEmbedder
 from course_lib.workshop.data_difficulty import bm25_documents, closed_book_share, dense_documents, read_closed_book
 
@@ -283,3 +284,14 @@ def test_a_question_that_was_never_asked_is_named() -> None:
     question = replace(answerable()[0], text="Was this ever asked?")
     with pytest.raises(KeyError, match=f"{question.question_id}.*course data report"):
         closed_book_share([question], {})
+
+
+def test_both_ways_to_find_an_answer_agree_on_every_gold_span() -> None:
+    """`holds_answer` picks the data, `contains` marks replies. They differ where a comma follows 27,000, and only there."""
+    differ = {
+        question.question_id
+        for question in load_questions()
+        for span in question.gold
+        if question.answers and holds_answer(span.quote, question.answers) != contains(span.quote, question.answers)
+    }
+    assert differ == {"en-num-031", "hd-num-003", "hd-num-018", "hd-num-023"}

@@ -289,3 +289,9 @@ def test_holm_keeps_the_family_safe() -> None:
 def test_p_is_a_share(p: float) -> None:
     with pytest.raises(ValueError, match="p must lie between 0 and 1, got .* for b"):
         holm({"a": 0.5, "b": p})
+
+
+def test_an_interval_as_plain_data() -> None:
+    interval = Interval(0.123456, -0.00004, 2 / 3, 7)
+    assert interval.as_dict() == {"mean": 0.1235, "low": -0.0, "high": 0.6667, "n": 7}
+    assert interval.as_dict(digits=1) == {"mean": 0.1, "low": -0.0, "high": 0.7, "n": 7}

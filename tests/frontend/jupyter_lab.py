@@ -11,17 +11,25 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+import nbformat
+import pytest
 from playwright.sync_api import Locator, Page, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 ARTEFACTS = ROOT / "test-artefacts"
 CHROMIUM = shutil.which("chromium")
+MARKS = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (Debian: apt-get install chromium)"),
+]
 TOKEN = "a-fixed-token"
 NEWS = "@jupyterlab/apputils-extension:announcements"
 FLAGS = [
@@ -89,6 +97,15 @@ class Visit:
         """Keep a screenshot in test-artefacts/, which git ignores."""
         ARTEFACTS.mkdir(exist_ok=True)
         (of or self.page).screenshot(path=ARTEFACTS / f"{name}.png")
+
+
+def write_notebook(path: Path, sources: Sequence[str], outputs: Sequence[Any] = ()) -> None:
+    """Write a notebook of code cells; with outputs, one list a cell, as if it had been executed and saved."""
+    cells = [nbformat.v4.new_code_cell(source.strip()) for source in sources]
+    for cell, saved in zip(cells, outputs, strict=bool(outputs)):
+        cell.outputs, cell.execution_count = saved, 1
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
 
 
 def wait_until(true: Callable[[], object], what: str, seconds: float = 120) -> None:

@@ -9,16 +9,11 @@ import pytest
 
 pytest.importorskip("playwright", reason="the extra `test` is not installed")
 
-from jupyter_lab import CHROMIUM, chromium, jupyter_lab, wait_until
+from jupyter_lab import MARKS, wait_until, write_notebook
 
-from course_lib.assets.store import course_home
 from course_lib.workshop.build import _tidy_outputs
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (Debian: apt-get install chromium)"),
-]
+pytestmark = MARKS
 
 SENTENCE = "The forward scored twice before half-time."
 OPTIONS = ["the one about the tyre", "both, " + "for a reason that takes more than one line of a small screen " * 2]
@@ -45,33 +40,10 @@ MAP, PREDICTION = 1, 2
 PARTS = "svg[role=img], table, .widget-text, .widget-slider, .widget-radio-box label"
 
 
-def write_notebook(path, outputs=None):
-    """Write the notebook of these tests; with outputs, as if it had been executed and saved."""
-    cells = [nbformat.v4.new_code_cell(source.strip()) for source in CELLS]
-    for cell, saved in zip(cells, outputs or [], strict=bool(outputs)):
-        cell.outputs, cell.execution_count = saved, 1
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("lab")
-    environment = {"COURSE_HOME": str(course_home()), "COURSE_PROGRESS": str(folder / "progress.json")}
-    with jupyter_lab(folder, environment) as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def visit(lab, tmp_path_factory):
-    with chromium(lab, tmp_path_factory.mktemp("profile")) as visit:
-        yield visit
-
-
 @pytest.fixture(scope="module")
 def live(visit):
     """The notebook after Run All."""
-    write_notebook(visit.lab.folder / "live.ipynb")
+    write_notebook(visit.lab.folder / "live.ipynb", CELLS)
     visit.open("live.ipynb")
     visit.run_all()
     visit.cell(MAP).locator(".widget-text input").wait_for()
@@ -218,7 +190,7 @@ def test_without_a_kernel_the_static_fallback_shows(saved, visit, kind):
     if kind == "as-built":
         _tidy_outputs(notebook, "saved")
     # written by somebody else, so that JupyterLab does not trust it
-    write_notebook(visit.lab.folder / f"{kind}.ipynb", [cell.outputs for cell in notebook.cells])
+    write_notebook(visit.lab.folder / f"{kind}.ipynb", CELLS, [cell.outputs for cell in notebook.cells])
     visit.complaints.clear()
     visit.open(f"{kind}.ipynb", kernel=False)
     assert visit.page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session") is None

@@ -1,20 +1,15 @@
 """The gallery of failures in JupyterLab, in a real browser: it shows, answers the keyboard and fits a phone."""
 
-import nbformat
 import pytest
 
 pytest.importorskip("playwright", reason="the extra `test` is not installed")
 
-from jupyter_lab import CHROMIUM, chromium, jupyter_lab, wait_until
+from jupyter_lab import MARKS, wait_until, write_notebook
 
 from course_lib.systems.failure_file import load_gallery
 from course_lib.systems.failures import KINDS
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (Debian: apt-get install chromium)"),
-]
+pytestmark = MARKS
 
 CELL = """
 from course_lib.systems.failure_file import load_gallery
@@ -25,22 +20,13 @@ CASES = load_gallery().cases
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory):
+def live(visit):
     """A notebook with the gallery, after Run All."""
-    folder = tmp_path_factory.mktemp("failures")
-    with (
-        jupyter_lab(folder, {"COURSE_PROGRESS": str(folder / "progress.json")}) as lab,
-        chromium(lab, tmp_path_factory.mktemp("profile")) as visit,
-    ):
-        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        notebook = nbformat.v4.new_notebook(
-            cells=[nbformat.v4.new_code_cell(CELL.strip())], metadata={"kernelspec": kernel}
-        )
-        nbformat.write(notebook, lab.folder / "gallery.ipynb")
-        visit.open("gallery.ipynb")
-        visit.run_all()
-        visit.cell(0).get_by_role("button", name="Check").wait_for()
-        yield visit
+    write_notebook(visit.lab.folder / "gallery.ipynb", [CELL])
+    visit.open("gallery.ipynb")
+    visit.run_all()
+    visit.cell(0).get_by_role("button", name="Check").wait_for()
+    return visit
 
 
 def words(visit):

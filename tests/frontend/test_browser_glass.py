@@ -7,15 +7,9 @@ import pytest
 
 pytest.importorskip("playwright", reason="the extra `test` is not installed")
 
-from jupyter_lab import CHROMIUM, chromium, jupyter_lab, wait_until
+from jupyter_lab import MARKS, wait_until, write_notebook
 
-from course_lib.assets.store import course_home
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (Debian: apt-get install chromium)"),
-]
+pytestmark = MARKS
 
 TESTS = Path(__file__).parents[1]
 CELLS = [
@@ -31,36 +25,16 @@ DEMO = 1
 SAID = "An evening call-out costs 55 pounds."
 
 
-def write_notebook(path, outputs=None):
-    cells = [nbformat.v4.new_code_cell(source.strip()) for source in CELLS]
-    for cell, saved in zip(cells, outputs or [], strict=bool(outputs)):
-        cell.outputs, cell.execution_count = saved, 1
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
-
-
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("glass")
-    environment = {
-        "COURSE_HOME": str(course_home()),
-        "COURSE_PROGRESS": str(folder / "progress.json"),
-        "PYTHONPATH": str(TESTS),
-    }
-    with jupyter_lab(folder, environment) as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def visit(lab, tmp_path_factory):
-    with chromium(lab, tmp_path_factory.mktemp("profile")) as visit:
-        yield visit
+def lab_environment():
+    """The kernel finds the toys of the other tests."""
+    return {"PYTHONPATH": str(TESTS)}
 
 
 @pytest.fixture(scope="module")
 def live(visit):
     """The notebook after Run All."""
-    write_notebook(visit.lab.folder / "live.ipynb")
+    write_notebook(visit.lab.folder / "live.ipynb", CELLS)
     visit.open("live.ipynb")
     visit.run_all()
     visit.cell(DEMO).locator("section").first.wait_for()
@@ -225,7 +199,7 @@ def test_without_a_kernel_the_static_trace_shows(live, visit):
         return nbformat.read(visit.lab.folder / "live.ipynb", as_version=4).cells
 
     wait_until(lambda: saved()[DEMO].outputs, "the outputs are saved")
-    write_notebook(visit.lab.folder / "handed-in.ipynb", [cell.outputs for cell in saved()])
+    write_notebook(visit.lab.folder / "handed-in.ipynb", CELLS, [cell.outputs for cell in saved()])
     visit.complaints.clear()
     visit.open("handed-in.ipynb", kernel=False)
     picture = visit.cell(DEMO).locator("img[alt^='Rank of the best passages']")

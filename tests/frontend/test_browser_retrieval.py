@@ -1,17 +1,12 @@
 """The widgets of lessons 02 to 06 in JupyterLab, in a real browser: each shows, answers the keyboard, fits a phone."""
 
-import nbformat
 import pytest
 
 pytest.importorskip("playwright", reason="the extra `test` is not installed")
 
-from jupyter_lab import CHROMIUM, chromium, jupyter_lab, wait_until
+from jupyter_lab import MARKS, wait_until, write_notebook
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (Debian: apt-get install chromium)"),
-]
+pytestmark = MARKS
 
 SETUP = """
 import datetime
@@ -73,21 +68,13 @@ index_explorer_demo(IndexExplorer().fit(trials, true, ["What is the fee?", "Who 
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory):
+def live(visit):
     """The notebook with every widget, after Run All."""
-    folder = tmp_path_factory.mktemp("retrieval")
-    with (
-        jupyter_lab(folder, {"COURSE_PROGRESS": str(folder / "progress.json")}) as lab,
-        chromium(lab, tmp_path_factory.mktemp("profile")) as visit,
-    ):
-        cells = [nbformat.v4.new_code_cell(source.strip()) for source in CELLS]
-        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
-        nbformat.write(notebook, lab.folder / "widgets.ipynb")
-        visit.open("widgets.ipynb")
-        visit.run_all()
-        visit.cell(len(CELLS) - 1).locator(".widget-slider, .widget-hslider").first.wait_for()
-        yield visit
+    write_notebook(visit.lab.folder / "widgets.ipynb", CELLS)
+    visit.open("widgets.ipynb")
+    visit.run_all()
+    visit.cell(len(CELLS) - 1).locator(".widget-slider, .widget-hslider").first.wait_for()
+    return visit
 
 
 def words(visit, number):

@@ -2,18 +2,13 @@
 
 import json
 
-import nbformat
 import pytest
 
 pytest.importorskip("playwright", reason="the extra `test` is not installed")
 
-from jupyter_lab import CHROMIUM, chromium, jupyter_lab, wait_until
+from jupyter_lab import MARKS, wait_until, write_notebook
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (Debian: apt-get install chromium)"),
-]
+pytestmark = MARKS
 
 SETUP = """
 from course_lib.evaluation.blind_rating import GeneratedText
@@ -40,22 +35,14 @@ RADIO = "input[type=radio]"
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory):
+def live(visit):
     """A notebook with the form for two raters, after Run All."""
-    folder = tmp_path_factory.mktemp("rubric")
-    with (
-        jupyter_lab(folder, {"COURSE_PROGRESS": str(folder / "data" / "progress.json")}) as lab,
-        chromium(lab, tmp_path_factory.mktemp("profile")) as visit,
-    ):
-        visit.ratings = folder / "data" / "browser.jsonl"
-        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        cells = [nbformat.v4.new_code_cell(source.strip()) for source in CELLS]
-        notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
-        nbformat.write(notebook, lab.folder / "rubric.ipynb")
-        visit.open("rubric.ipynb")
-        visit.run_all()
-        visit.cell(AGAIN).get_by_role("button", name="Results").wait_for()
-        yield visit
+    visit.ratings = visit.lab.folder.parent / "browser.jsonl"
+    write_notebook(visit.lab.folder / "rubric.ipynb", CELLS)
+    visit.open("rubric.ipynb")
+    visit.run_all()
+    visit.cell(AGAIN).get_by_role("button", name="Results").wait_for()
+    return visit
 
 
 def words(visit, number=FORM):

@@ -108,3 +108,33 @@ def test_fingerprint_follows_the_library(tmp_path: Path) -> None:
     names = {str(path.relative_to(ROOT / "course_lib")) for path in files}
     assert {"retrieval/fusion.py", "core/types.py"} <= names
     assert not any(name.startswith("generation/") for name in names)
+
+
+def test_fingerprint_follows_the_data_that_is_named(tmp_path: Path) -> None:
+    made = lesson(tmp_path, '# %%\nstored = Path("benchmarks/results/one.json")\nother = folder / "two.json"\n')
+    marks = [build.fingerprint(made)]
+    results = tmp_path / "benchmarks" / "results"
+    results.mkdir(parents=True)
+    for path, text in (
+        (results / "one.json", "{}"),  # it arrives
+        (results / "one.json", "[]"),  # it changes
+        (made.folder / "two.json", "{}"),  # beside the lesson
+    ):
+        path.write_text(text)
+        marks.append(build.fingerprint(made))
+    (results / "unnamed.json").write_text("{}")
+    assert build.fingerprint(made) == marks[-1]
+    assert len(set(marks)) == len(marks)
+
+
+def test_data_that_the_library_names_is_found() -> None:
+    def named(module: str) -> set[str]:
+        path = ROOT / "course_lib" / module
+        found = build.named_data(path.read_text(encoding="utf-8"), path.parent, ROOT)
+        return {each.relative_to(ROOT).as_posix() for each in found}
+
+    assert "course_lib/systems/failures.json" in named("systems/failure_file.py")
+    assert "course_lib/evaluation/grounding_rule.json" in named("systems/grounding_models.py")
+    assert "benchmarks/results/scoreboard.json" in named("systems/scoreboard.py")
+    assert "course_lib/corpus/collections/help_desk/intents.json" in named("corpus/messages.py")
+    assert "course_lib/corpus/collections/questions/closed_book.json" in named("workshop/data_difficulty.py")
