@@ -279,6 +279,36 @@ def train_reranker(
     train_and_save(out or RERANKER, sentences=sentences, quick=quick, say=say)
 
 
+def _train_generator(name: str, what: str) -> None:
+    def command(
+        out: Annotated[
+            Path | None, typer.Option(help="Folder of adapter and card; the course's own by default.")
+        ] = None,
+        quick: Annotated[
+            bool, typer.Option("--quick", help="Few examples, into the cache: to see that it runs, not to be good.")
+        ] = False,
+    ) -> None:
+        from course_lib.systems.tuned_training import train_and_save
+
+        prepare()
+        train_and_save(name, out, quick=quick, say=say)
+
+    train_app.command(name, help=f"Tune the language model: {what} (resumable).")(command)
+
+
+for _name, _what in (
+    ("style", "the help desk's voice"),
+    ("plain-words", "texts for clinicians in plain words"),
+    ("facts", "facts without passages, to see that they do not stick"),
+    ("raft", "short answers with citations from passages that may not answer"),
+    ("raft-world-cup", "as raft, from one shelf alone"),
+    ("raft-neurology", "as raft, from one shelf alone"),
+    ("raft-energy", "as raft, from one shelf alone"),
+    ("raft-help-desk", "as raft, from one shelf alone"),
+):
+    _train_generator(_name, _what)
+
+
 @scoreboard_app.command("run")
 def scoreboard_run(
     names: Annotated[

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from course_lib.core.heap import return_freed_memory
 from course_lib.core.protocols import Retriever
 from course_lib.core.validate import FloatArray, require_matrix, require_text
 from course_lib.retrieval.embedding import ContextualEmbedder, length_batches
@@ -126,14 +124,7 @@ class TokenStore:
                 rows = slice(end - len(each), end)
                 self._kept[name] = numbers[rows], None if scales is None else scales[rows]
             del vectors
-            _return_freed_memory()
-
-
-def _return_freed_memory() -> None:
-    """Ask the C library to hand freed memory back: glibc kept 400 MB of it while the collection was added."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).malloc_trim(0)
+            return_freed_memory()
 
 
 def compressed(vectors: FloatArray, number_format: NumberFormat) -> tuple[npt.NDArray[Any], FloatArray | None]:

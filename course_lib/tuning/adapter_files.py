@@ -50,11 +50,19 @@ def base_digest(weights: Mapping[str, torch.Tensor]) -> str:
     return digest.hexdigest()[:16]
 
 
-def write_adapter(model: nn.Module, layers: Mapping[str, LoRALinear], folder: Path | str, *, note: str = "") -> Path:
+def write_adapter(
+    model: nn.Module,
+    layers: Mapping[str, LoRALinear],
+    folder: Path | str,
+    *,
+    note: str = "",
+    dtype: torch.dtype = torch.float32,
+) -> Path:
     """Write layers, which belong to model, into folder and return it; a former adapter there is replaced once all is written.
 
-    Beside peft's two files stands a card that names the base by its weights, so that another base is noticed. Raises
-    ValueError without layers, FileExistsError if folder holds anything but an adapter.
+    Beside peft's two files stands a card that names the base by its weights, so that another base is noticed. dtype: of
+    the stored matrices; bfloat16 halves the file and rounds them. Raises ValueError without layers, FileExistsError if
+    folder holds anything but an adapter.
     """
     folder = Path(folder)
     if not layers:
@@ -63,8 +71,8 @@ def write_adapter(model: nn.Module, layers: Mapping[str, LoRALinear], folder: Pa
         raise FileExistsError(f"{folder} holds something that is no adapter: name a new or empty folder")
     tensors = {}
     for path, layer in layers.items():
-        tensors[f"{PREFIX}{path}.lora_A.weight"] = layer.A.detach().cpu().contiguous()
-        tensors[f"{PREFIX}{path}.lora_B.weight"] = layer.B.detach().cpu().contiguous()
+        tensors[f"{PREFIX}{path}.lora_A.weight"] = layer.A.detach().cpu().to(dtype).contiguous()
+        tensors[f"{PREFIX}{path}.lora_B.weight"] = layer.B.detach().cpu().to(dtype).contiguous()
     aside = folder.with_name(folder.name + ".part")
     shutil.rmtree(aside, ignore_errors=True)
     try:

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from course_lib.core.heap import return_freed_memory, return_large_blocks
 from course_lib.tuning import checkpoints
 from course_lib.tuning.activations import CachedActivations, frozen_layers
 from course_lib.tuning.batches import Row, batch_of, length_of, steps_per_epoch, warmup_steps
@@ -38,6 +39,7 @@ class Run:
         on_step: Callable[[StepReport], object] | None,
         progress: bool,
     ) -> None:
+        return_large_blocks()
         self.model, self.settings = model, settings
         self.examples, self.validation_examples = list(examples), list(validation or [])
         self.folder = Path(folder) if folder is not None else None
@@ -107,6 +109,7 @@ class Run:
         self.optimizer.zero_grad()
         self.model.train(self.was_training)
         torch.random.set_rng_state(self.random_state)
+        return_freed_memory()
         if kind is None and not self.finished:
             self.stopped_because = self.stopped_because or "all epochs done"
             if self.stopping.weights is not None:
