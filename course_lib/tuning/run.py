@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +14,7 @@ from typing import Any
 
 import torch
 
-from course_lib.core.heap import return_freed_memory, return_large_blocks
+from course_lib.core.heap import return_freed_memory
 from course_lib.tuning import checkpoints
 from course_lib.tuning.activations import CachedActivations, frozen_layers
 from course_lib.tuning.batches import Row, batch_of, length_of, steps_per_epoch, warmup_steps
@@ -39,7 +40,8 @@ class Run:
         on_step: Callable[[StepReport], object] | None,
         progress: bool,
     ) -> None:
-        return_large_blocks()
+        gc.collect()  # a former trainer and its model often hold one another
+        return_freed_memory()
         self.model, self.settings = model, settings
         self.examples, self.validation_examples = list(examples), list(validation or [])
         self.folder = Path(folder) if folder is not None else None
