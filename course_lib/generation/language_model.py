@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,17 +106,21 @@ class LanguageModel:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         names = [f" for conversation {i}" for i in range(len(conversations))]
         prompts = self._prompts_tokens(conversations, max_new_tokens, names)
-        order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
         replies = [""] * len(prompts)
         with tqdm(total=len(prompts), desc="Generating", unit="reply", disable=not progress, leave=False) as bar:
-            for start in range(0, len(order), batch_size):
-                rows = order[start : start + batch_size]
+            for rows in self._batches(prompts, batch_size):
                 for i, tokens in zip(
                     rows, self._decode([prompts[i] for i in rows], max_new_tokens, rules), strict=True
                 ):
                     replies[i] = finished(self.text(tokens), rules)
                 bar.update(len(rows))
         return replies
+
+    def _batches(self, prompts: Sequence[Sequence[int]], batch_size: int) -> Iterator[list[int]]:
+        """Positions of the prompts that are decoded together: the longest first."""
+        order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
+        for start in range(0, len(order), batch_size):
+            yield order[start : start + batch_size]
 
     def _decode(
         self,

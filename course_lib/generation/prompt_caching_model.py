@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ from course_lib.generation.prompt_cache import (
     shared_beginning,
 )
 from course_lib.generation.side_by_side import decode_side_by_side
-from course_lib.generation.stopping import Stop, cut_at, finished, stop_rules
+from course_lib.generation.stopping import cut_at
 
 MIN_TOKENS = 64  # a shorter beginning is not worth an entry
 
@@ -65,39 +65,13 @@ class PromptCachingModel(LanguageModel):
             )
         return n_begun
 
-    def generate_many(
-        self,
-        conversations: Sequence[Sequence[Message]],
-        *,
-        max_new_tokens: int,
-        batch_size: int = 8,
-        progress: bool = False,
-        stop: Stop = (),
-    ) -> list[str]:
-        """Return the model's next message for each conversation, in the order given.
-
-        Those that begin alike are decoded side by side, batch_size at a time, over one copy of their beginning. Raises
-        as `LanguageModel.generate_many`.
-        """
-        from tqdm.auto import tqdm
-
-        rules = stop_rules(stop)
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-        names = [f" for conversation {i}" for i in range(len(conversations))]
-        prompts = self._prompts_tokens(conversations, max_new_tokens, names)
-        replies = [""] * len(prompts)
-        with tqdm(total=len(prompts), desc="Generating", unit="reply", disable=not progress, leave=False) as bar:
-            for group in alike(prompts):
-                if len(group) > batch_size:  # what the whole group shares, not the first batch alone
-                    self._begun(_beginning([prompts[i] for i in group]))
-                for start in range(0, len(group), batch_size):
-                    rows = group[start : start + batch_size]
-                    decoded = self._decode([prompts[i] for i in rows], max_new_tokens, rules)
-                    for i, tokens in zip(rows, decoded, strict=True):
-                        replies[i] = finished(self.text(tokens), rules)
-                    bar.update(len(rows))
-        return replies
+    def _batches(self, prompts: Sequence[Sequence[int]], batch_size: int) -> Iterator[list[int]]:
+        """Positions of prompts that begin alike; what a whole group shares is read before its first batch."""
+        for group in alike(prompts):
+            if len(group) > batch_size:
+                self._begun(_beginning([prompts[i] for i in group]))
+            for start in range(0, len(group), batch_size):
+                yield list(group[start : start + batch_size])
 
     def _decode(
         self,
