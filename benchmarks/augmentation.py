@@ -35,6 +35,7 @@ from course_lib.systems.contexts import (
     states_answer,
 )
 from course_lib.systems.reading_room import reading_room
+from course_lib.workshop.bench import interval_words
 
 N_QUESTIONS = 48  # of the test questions with one gold passage that states the answer word for word
 MAX_NEW_TOKENS = 48
@@ -261,12 +262,12 @@ def page(result: dict[str, Any]) -> str:
         "|---" * (3 + len(figures["kinds"])) + "|",
     ]
     for condition, row in figures["conditions"].items():
-        difference = _words(row["minus_oracle"], sign=True) if "minus_oracle" in row else ""
+        difference = interval_words(row["minus_oracle"], digits=2, sign=True) if "minus_oracle" in row else ""
         kinds = " | ".join(f"{row['by_kind'][kind]:.2f}" for kind in figures["kinds"])
-        lines.append(f"| {condition} | {_words(row['right'])} | {difference} | {kinds} |")
+        lines.append(f"| {condition} | {interval_words(row['right'], digits=2)} | {difference} | {kinds} |")
     lines += ["", "| difference | right |", "|---|---|"]
     lines += [
-        f"| {pair['first']} minus {pair['second']} | {_words(pair['difference'], sign=True)} |"
+        f"| {pair['first']} minus {pair['second']} | {interval_words(pair['difference'], digits=2, sign=True)} |"
         for pair in figures["pairs"]
     ]
     false, retrieved = figures["falsehood"], figures["gold_among_retrieved"]
@@ -277,8 +278,8 @@ def page(result: dict[str, Any]) -> str:
         + ", ".join(f"k = {k} {share:.2f}" for k, share in retrieved.items()) + ".",
         "",
         f"**False passage.** {false['false_minus_true']['n']} questions answered by a number. From the gold passage it was stated for "
-        f"{_words(false['states_the_true_number'])}; once it was replaced by a false number, the false one for "
-        f"{_words(false['states_the_false_number'])}, difference {_words(false['false_minus_true'], sign=True)}. Of the {read['n']} "
+        f"{interval_words(false['states_the_true_number'], digits=2)}; once it was replaced by a false number, the false one for "
+        f"{interval_words(false['states_the_false_number'], digits=2)}, difference {interval_words(false['false_minus_true'], digits=2, sign=True)}. Of the {read['n']} "
         f"whose true number was stated, {read['follow']:.0f} stated the false one. The truth was kept against the passage "
         f"{false['keeps_the_truth_against_the_passage']:.0f} times; {false['abstains']} replies abstained; "
         f"{false['reply_unchanged']} replies were the same word for word.",
@@ -289,11 +290,6 @@ def page(result: dict[str, Any]) -> str:
         "",
         "| signal | area |",
         "|---|---|",
-        *(f"| {name} | {_words(area)} |" for name, area in figures["signals"].items()),
+        *(f"| {name} | {interval_words(area, digits=2)} |" for name, area in figures["signals"].items()),
     ]  # fmt: skip
     return "\n".join(lines)
-
-
-def _words(interval: dict[str, float], *, sign: bool = False) -> str:
-    form = "{:+.2f}" if sign else "{:.2f}"
-    return f"{form.format(interval['mean'])} [{form.format(interval['low'])}, {form.format(interval['high'])}]"

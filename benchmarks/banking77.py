@@ -19,8 +19,9 @@ from course_lib.core.seeds import SEED, thread_count
 from course_lib.evaluation.significance import bootstrap_interval, paired_difference
 from course_lib.tuning.freezing import freeze, trainable_table
 from course_lib.tuning.heads import TextClassifier, new_classifier
+from course_lib.tuning.lora import add_lora
 from course_lib.tuning.training import TrainingSettings, train
-from course_lib.workshop.bench import BenchmarkSkipped, remembered
+from course_lib.workshop.bench import BenchmarkSkipped, interval_words, remembered
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "banking77"
 BASELINE = "TF-IDF + logistic regression"
@@ -79,8 +80,6 @@ def baseline(train_set: Pairs, texts: Sequence[str]) -> dict[str, Any]:
 
 def with_adapter(model: TextClassifier, rank: int) -> TextClassifier:
     """Freeze the encoder and give its attention a LoRA update of this rank; the head learns as well."""
-    from course_lib.tuning.lora import add_lora
-
     add_lora(model.encoder, rank=rank, alpha=2 * rank, dropout=0.0, targets=["query", "value"], seed=SEED)
     model.head.requires_grad_(True)
     return model
@@ -132,9 +131,6 @@ def run(say: Say) -> dict[str, Any]:
     common = {"data": digest, "seed": SEED}
     outcomes[BASELINE] = remembered("banking77", {**common, "way": BASELINE}, lambda: baseline(train_set, texts))
     for name, recipe in RECIPES.items():
-        if name == "LoRA" and not _lora_is_there():
-            say("LoRA is not there yet, and is left out")
-            continue
         depends = {
             **common, "way": name, "recipe": recipe, "model": model_id(encoder_source()), "max_tokens": MAX_TOKENS,
             "precision": _number_format(), "torch": torch.__version__, "threads": thread_count(),
@@ -149,26 +145,14 @@ def run(say: Say) -> dict[str, Any]:
         guess = np.array([number[label] for label in outcome["predictions"]])
         row = {key: value for key, value in outcome.items() if key != "predictions"}
         row["minutes"] = round(outcome["minutes"], 2)
-        row["accuracy"] = _interval(bootstrap_interval(right[name].astype(float)))
+        row["accuracy"] = bootstrap_interval(right[name].astype(float)).as_dict()
         f1 = round(macro_f1(truth, guess, len(labels)), 4)
         row["macro_f1"] = {"mean": f1, "interval": macro_f1_interval(truth, guess, len(labels))}
         if name != BASELINE:
-            row["minus_baseline"] = _interval(paired_difference(right[name], right[BASELINE]))
+            row["minus_baseline"] = paired_difference(right[name], right[BASELINE]).as_dict()
         rows[name] = row
     sizes = {"n_train": len(train_set), "n_test": len(test_set), "n_classes": len(labels)}
     return {**sizes, "precision": _number_format(), "recipes": RECIPES, "rows": rows}
-
-
-def _lora_is_there() -> bool:
-    import importlib.util
-
-    return importlib.util.find_spec("course_lib.tuning.lora") is not None
-
-
-def _interval(interval: Any) -> dict[str, Any]:
-    return {
-        "mean": round(interval.mean, 4), "low": round(interval.low, 4), "high": round(interval.high, 4), "n": interval.n,
-    }  # fmt: skip
 
 
 def page(result: dict[str, Any]) -> str:
@@ -190,9 +174,9 @@ def page(result: dict[str, Any]) -> str:
         learning = f"{row['trainable']:,}" if row["trainable"] else ""
         speed = f"{row['tokens_per_second']:,}" if "tokens_per_second" in row else ""
         lines.append(
-            f"| {name} | {learning} | {_words(row['accuracy'])} | "
+            f"| {name} | {learning} | {interval_words(row['accuracy'])} | "
             f"{f1['mean']:.3f} [{f1['interval'][0]:.3f}, {f1['interval'][1]:.3f}] | "
-            f"{_words(difference, sign=True) if difference else ''} | {row['minutes']:.1f} | {speed} |"
+            f"{interval_words(difference, sign=True) if difference else ''} | {row['minutes']:.1f} | {speed} |"
         )
     lines += [
         "",
@@ -200,8 +184,3 @@ def page(result: dict[str, Any]) -> str:
         f"training, in {figures['precision']}, with the activations of frozen layers computed once.",
     ]
     return "\n".join(lines)
-
-
-def _words(interval: dict[str, float], *, sign: bool = False) -> str:
-    form = "{:+.3f}" if sign else "{:.3f}"
-    return f"{form.format(interval['mean'])} [{form.format(interval['low'])}, {form.format(interval['high'])}]"

@@ -16,13 +16,13 @@ from course_lib.assets.models import encoder_source, load_encoder, model_id
 from course_lib.core.seeds import SEED, thread_count
 from course_lib.corpus.load import COLLECTIONS
 from course_lib.corpus.messages import intents, load_messages
-from course_lib.evaluation.significance import Interval, bootstrap_interval, paired_difference
+from course_lib.evaluation.significance import bootstrap_interval, paired_difference
 from course_lib.tuning.forgetting import matched, text_vectors
 from course_lib.tuning.freezing import freeze, trainable_table
 from course_lib.tuning.heads import TextClassifier, new_classifier
 from course_lib.tuning.step_memory import step_memory
 from course_lib.tuning.training import TrainingSettings, train
-from course_lib.workshop.bench import remembered
+from course_lib.workshop.bench import interval_words, remembered
 
 PAIRS = COLLECTIONS / "neurology" / "plain_words_pairs.jsonl"
 SEEDS = (13, 14, 15, 16, 17)
@@ -133,15 +133,15 @@ def run(say: Say) -> dict[str, Any]:
         rows.append(
             {
                 "frozen": choice[0], "embeddings": choice[1], "decay": choice[2], "trainable": made[0]["trainable"],
-                "accuracy": _plain(bootstrap_interval(accuracy[choice])),
+                "accuracy": bootstrap_interval(accuracy[choice]).as_dict(),
                 "by_seed": [round(value, 4) for value in by_seed],
                 "macro_f1": {"mean": round(float(np.mean(scores)), 4), "by_seed": [round(score, 4) for score in scores]},
-                "minus_baseline": _plain(paired_difference(accuracy[choice], of_baseline)),
-                "minus_head_only": _plain(paired_difference(accuracy[choice], accuracy[CHOICES[0]])),
+                "minus_baseline": paired_difference(accuracy[choice], of_baseline).as_dict(),
+                "minus_head_only": paired_difference(accuracy[choice], accuracy[CHOICES[0]]).as_dict(),
                 "seconds": round(float(np.median([each["seconds"] for each in made])), 1),
                 "megabytes": round(made[0]["megabytes"], 1),
                 "activations_megabytes": round(made[0]["activations_megabytes"], 1),
-                "forgetting": _plain(paired_difference(held, before)),
+                "forgetting": paired_difference(held, before).as_dict(),
                 "last_loss": round(float(np.mean([each["last_loss"] for each in made])), 3),
             }
         )  # fmt: skip
@@ -152,9 +152,9 @@ def run(say: Say) -> dict[str, Any]:
         "seeds": len(SEEDS),
         "epochs": EPOCHS,
         "batch": BATCH,
-        "held_before": _plain(bootstrap_interval(before)),
+        "held_before": bootstrap_interval(before).as_dict(),
         "baseline": {
-            "accuracy": _plain(bootstrap_interval(of_baseline)),
+            "accuracy": bootstrap_interval(of_baseline).as_dict(),
             "macro_f1": round(macro_f1(truth, guess), 4),
         },
         "rows": rows,
@@ -163,12 +163,6 @@ def run(say: Say) -> dict[str, Any]:
 
 def _right(truth: list[str], guess: list[str]) -> Values:
     return np.asarray(np.array(truth) == np.array(guess), dtype=np.float64)
-
-
-def _plain(interval: Interval) -> dict[str, Any]:
-    return {
-        "mean": round(interval.mean, 4), "low": round(interval.low, 4), "high": round(interval.high, 4), "n": interval.n,
-    }  # fmt: skip
 
 
 def page(result: dict[str, Any]) -> str:
@@ -184,25 +178,20 @@ def page(result: dict[str, Any]) -> str:
         "Accuracy is the mean over the seeds, brackets the 95 % bootstrap interval over the test messages; differences are paired.",
         "",
         f"The held task: {figures['n_held']} passages written for clinicians, each of which should find the same in plain words among "
-        f"all {figures['n_held']}; the encoder before tuning finds {_words(figures['held_before'])}. Megabytes are what a step "
+        f"all {figures['n_held']}; the encoder before tuning finds {interval_words(figures['held_before'])}. Megabytes are what a step "
         "of 16 messages needs beside the weights, counted tensor by tensor; seconds are the median of the seeds.",
         "",
         "| frozen layers | embeddings | decay | learning parameters | accuracy | least to most of the seeds | macro F1 | "
         "minus TF-IDF | minus head only | seconds | MB | held task, change |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
-        f"| {BASELINE} | | | | {_words(first['accuracy'])} | | {first['macro_f1']:.3f} | | | | | |",
+        f"| {BASELINE} | | | | {interval_words(first['accuracy'])} | | {first['macro_f1']:.3f} | | | | | |",
     ]
     for row in figures["rows"]:
         lines.append(
             f"| {row['frozen']} | {'frozen' if row['embeddings'] else 'free'} | {row['decay']:g} | {row['trainable']:,} | "
-            f"{_words(row['accuracy'])} | {min(row['by_seed']):.3f} to {max(row['by_seed']):.3f} | "
-            f"{row['macro_f1']['mean']:.3f} | {_words(row['minus_baseline'], sign=True)} | "
-            f"{_words(row['minus_head_only'], sign=True)} | {row['seconds']:.0f} | {row['megabytes']:,.0f} | "
-            f"{_words(row['forgetting'], sign=True)} |"
+            f"{interval_words(row['accuracy'])} | {min(row['by_seed']):.3f} to {max(row['by_seed']):.3f} | "
+            f"{row['macro_f1']['mean']:.3f} | {interval_words(row['minus_baseline'], sign=True)} | "
+            f"{interval_words(row['minus_head_only'], sign=True)} | {row['seconds']:.0f} | {row['megabytes']:,.0f} | "
+            f"{interval_words(row['forgetting'], sign=True)} |"
         )
     return "\n".join(lines)
-
-
-def _words(interval: dict[str, float], *, sign: bool = False) -> str:
-    form = "{:+.3f}" if sign else "{:.3f}"
-    return f"{form.format(interval['mean'])} [{form.format(interval['low'])}, {form.format(interval['high'])}]"

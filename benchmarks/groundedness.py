@@ -26,7 +26,7 @@ from course_lib.evaluation.significance import bootstrap_interval
 from course_lib.evaluation.verdicts import auc, balanced_error, share_interval
 from course_lib.generation.language_model import load_language_model
 from course_lib.systems.grounding_models import RULE, groundedness, likelihood_ratios
-from course_lib.workshop.bench import remembered
+from course_lib.workshop.bench import interval_words, remembered
 
 RULES: dict[str, tuple[str, ...]] = {
     **{name: (name,) for name in FEATURES},
@@ -252,10 +252,10 @@ def page(result: dict[str, Any]) -> str:
     for name, row in rows.items():
         bold = "**" if name == shipped else ""
         refused, passed = row["supported_refused"], row["others_passed"]
-        minus = "" if name == BASE else _words(row[f"auc_minus_{BASE}"], sign=True)
+        minus = "" if name == BASE else interval_words(row[f"auc_minus_{BASE}"], sign=True)
         lines.append(
-            f"| {bold}{name}{bold} | {_words(row['auc'])} | {minus} "
-            f"| {_words(row['balanced_error'])} | {refused['hits']} of {refused['n']} | {passed['hits']} of {passed['n']} |"
+            f"| {bold}{name}{bold} | {interval_words(row['auc'])} | {minus} "
+            f"| {interval_words(row['balanced_error'])} | {refused['hits']} of {refused['n']} | {passed['hits']} of {passed['n']} |"
         )
     difference, unsupported = rows[shipped][f"auc_minus_{BASE}"], f["unsupported"]
     clear = "is" if difference["low"] > 0 else "is not"
@@ -287,14 +287,9 @@ def page(result: dict[str, Any]) -> str:
         "|---|---|---|",
     ]
     for name, row in f["made_cases"].items():
-        lines.append(f"| {name} | {_share(row['supported'])} | {_words(row['score'])} |")
+        lines.append(f"| {name} | {_share(row['supported'])} | {interval_words(row['score'])} |")
     return "\n".join(lines)
 
 
 def _share(part: dict[str, float]) -> str:
     return f"{part['hits']} of {part['n']} [{part['low']:.2f}, {part['high']:.2f}]"
-
-
-def _words(part: dict[str, float], *, sign: bool = False) -> str:
-    form = "{:+.3f}" if sign else "{:.3f}"
-    return f"{form.format(part['mean'])} [{form.format(part['low'])}, {form.format(part['high'])}]"

@@ -14,12 +14,12 @@ from course_lib.assets.models import compute_dtype, encoder_source, load_encoder
 from course_lib.core.seeds import SEED, thread_count
 from course_lib.corpus.load import COLLECTIONS
 from course_lib.corpus.messages import intents, load_messages
-from course_lib.evaluation.significance import Interval, bootstrap_interval, paired_difference
+from course_lib.evaluation.significance import bootstrap_interval, paired_difference
 from course_lib.tuning.forgetting import matched, text_vectors
 from course_lib.tuning.freezing import freeze
 from course_lib.tuning.heads import TextClassifier, new_classifier
 from course_lib.tuning.training import TrainingDiverged, TrainingSettings, train
-from course_lib.workshop.bench import remembered
+from course_lib.workshop.bench import interval_words, remembered
 
 RATES = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
 BATCHES = (8, 16, 64)
@@ -85,9 +85,9 @@ def summary(runs: list[Row], before: list[float]) -> Row:
     held = np.mean([run["held"] for run in ended], axis=0)  # (n_questions,)
     return {
         "seeds": len(runs),
-        "dev": _numbers(bootstrap_interval(right.mean(axis=0))),
+        "dev": bootstrap_interval(right.mean(axis=0)).as_dict(),
         "by_seed": [round(float(value), 4) for value in right.mean(axis=1)],
-        "held_minus_before": _numbers(paired_difference(held, before)),
+        "held_minus_before": paired_difference(held, before).as_dict(),
         "last_loss": round(float(np.mean([run["last_loss"] for run in ended])), 4),
         "validation": np.round(np.mean([run["validation"] for run in ended], axis=0), 4).tolist(),
         "best_epoch": [run["best_epoch"] for run in ended],
@@ -115,7 +115,7 @@ def run(say: Say) -> Row:
             rows.append({"depth": depth, "batch": batch, "rate": rate, **summary(runs, before)})
     return {
         "n_train": len(pairs("train")), "n_dev": len(pairs("dev")), "n_held": len(before), "epochs": EPOCHS,
-        "held_before": _numbers(bootstrap_interval(before)), "rows": rows,
+        "held_before": bootstrap_interval(before).as_dict(), "rows": rows,
     }  # fmt: skip
 
 
@@ -129,7 +129,7 @@ def page(result: Row) -> str:
         f"{figures['n_dev']} dev messages, for these are choices, and the test is not touched. Accuracy is averaged message by "
         f"message over {figures['rows'][0]['seeds']} seeds; brackets: 95 % bootstrap interval over the messages. The best of many "
         f"rows is flattered: read the shape, not the winner. Held task: for {figures['n_held']} questions of customers, is their own passage the "
-        f"nearest? Before tuning {_words(figures['held_before'])}; the difference is paired.",
+        f"nearest? Before tuning {interval_words(figures['held_before'], digits=2)}; the difference is paired.",
         "",
         "| depth | batch | learning rate | dev accuracy | by seed | last training loss | epoch of the lowest validation loss | held task, minus before | minutes |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -142,16 +142,7 @@ def page(result: Row) -> str:
         by_seed = ", ".join(f"{value:.2f}" for value in row["by_seed"])
         epochs = ", ".join(f"{value:.0f}" for value in row["best_epoch"])
         lines.append(
-            f"{start} {_words(row['dev'])} | {by_seed} | {row['last_loss']:.2f} | {epochs} | "
-            f"{_words(row['held_minus_before'], sign=True)} | {row['minutes']:.1f} |"
+            f"{start} {interval_words(row['dev'], digits=2)} | {by_seed} | {row['last_loss']:.2f} | {epochs} | "
+            f"{interval_words(row['held_minus_before'], digits=2, sign=True)} | {row['minutes']:.1f} |"
         )
     return "\n".join(lines)
-
-
-def _numbers(interval: Interval) -> dict[str, float]:
-    return {name: round(getattr(interval, name), 4) for name in ("mean", "low", "high")}
-
-
-def _words(numbers: dict[str, float], *, sign: bool = False) -> str:
-    form = "{:+.2f}" if sign else "{:.2f}"
-    return f"{form.format(numbers['mean'])} [{form.format(numbers['low'])}, {form.format(numbers['high'])}]"

@@ -21,7 +21,7 @@ from course_lib.tuning.freezing import freeze, trainable_table
 from course_lib.tuning.heads import TextClassifier, new_classifier
 from course_lib.tuning.lora import add_lora
 from course_lib.tuning.training import TrainingResult, TrainingSettings, train
-from course_lib.workshop.bench import remembered
+from course_lib.workshop.bench import interval_words, remembered
 from course_lib.workshop.memory import peak_gb
 
 BASELINE = "TF-IDF + logistic regression"
@@ -146,7 +146,7 @@ class Bench:
         right = np.array([np.array(run["predictions"]) == truth for run in runs], dtype=float)  # (n_seeds, n)
         each = [macro_f1(truth, np.array(run["predictions"])) for run in runs]
         row: dict[str, Any] = {
-            "accuracy": _interval(bootstrap_interval(right.mean(axis=0))),
+            "accuracy": bootstrap_interval(right.mean(axis=0)).as_dict(),
             "by_seed": [round(float(value), 4) for value in right.mean(axis=1)],
             "macro_f1": {"mean": round(float(np.mean(each)), 4), "by_seed": [round(value, 4) for value in each]},
         }
@@ -187,7 +187,7 @@ def run(say: Say) -> dict[str, Any]:
         test[way], right[way] = bench.row(runs, "test")
         test[way]["peak_gb"] = peak_of(way, rates[way], bench)
     for way in ("head only", "LoRA", BASELINE):
-        test[way]["minus_all_layers"] = _interval(paired_difference(right[way], right["all layers"]))
+        test[way]["minus_all_layers"] = paired_difference(right[way], right["all layers"]).as_dict()
     ranks = {}
     for rank in RANKS:
         runs = [bench.run("LoRA", rates["LoRA"], seed, "dev", rank) for seed in FEWER]
@@ -232,12 +232,6 @@ def peak_of(way: str, rate: float, bench: Bench) -> float:
     return remembered("lora-sweep-memory", {**bench.common, "memory": [way, rate, MEMORY_STEPS]}, compute)
 
 
-def _interval(interval: Any) -> dict[str, Any]:
-    return {
-        "mean": round(interval.mean, 4), "low": round(interval.low, 4), "high": round(interval.high, 4), "n": interval.n,
-    }  # fmt: skip
-
-
 def page(result: dict[str, Any]) -> str:
     """Return the page of the result."""
     figures = result["figures"]
@@ -254,14 +248,14 @@ def page(result: dict[str, Any]) -> str:
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for way, row in figures["test"].items():
-        gap = _words(row["minus_all_layers"], sign=True) if "minus_all_layers" in row else ""
+        gap = interval_words(row["minus_all_layers"], sign=True) if "minus_all_layers" in row else ""
         cost = " | | "
         learning = ""
         if "seconds" in row:
             learning = f"{row['trainable']:,} ({row['share']:.2%})"
             cost = f"{row['seconds']:.0f} | {row['state_mb']:.0f} | {row['peak_gb']:.2f}"
         lines.append(
-            f"| {way} | {learning} | {_words(row['accuracy'])} | {_span(row)} | {row['macro_f1']['mean']:.3f} | {gap} | {cost} |"
+            f"| {way} | {learning} | {interval_words(row['accuracy'])} | {_span(row)} | {row['macro_f1']['mean']:.3f} | {gap} | {cost} |"
         )
     lines += [
         "",
@@ -276,7 +270,7 @@ def page(result: dict[str, Any]) -> str:
     rows = {f"rank {rank}, query and value": row for rank, row in figures["ranks"].items()}
     for name, row in {**rows, **figures["placements"], **figures["dev"]}.items():
         lines.append(
-            f"| {name} | {row['trainable']:,} ({row['share']:.2%}) | {_words(row['accuracy'])} | {_span(row)} | "
+            f"| {name} | {row['trainable']:,} ({row['share']:.2%}) | {interval_words(row['accuracy'])} | {_span(row)} | "
             f"{row['macro_f1']['mean']:.3f} | {row['seconds']:.0f} |"
         )
     return "\n".join(lines)
@@ -284,11 +278,6 @@ def page(result: dict[str, Any]) -> str:
 
 def _span(row: dict[str, Any]) -> str:
     return f"{min(row['by_seed']):.3f}, {max(row['by_seed']):.3f}"
-
-
-def _words(interval: dict[str, float], *, sign: bool = False) -> str:
-    form = "{:+.3f}" if sign else "{:.3f}"
-    return f"{form.format(interval['mean'])} [{form.format(interval['low'])}, {form.format(interval['high'])}]"
 
 
 if __name__ == "__main__":  # a fresh process, for its peak memory alone

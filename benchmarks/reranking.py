@@ -26,6 +26,7 @@ from course_lib.retrieval.fusion import FusedRetriever
 from course_lib.retrieval.late_interaction import ContextualTokens, LateInteractionReranker, TokenStore
 from course_lib.retrieval.reranking import QueryLikelihoodReranker
 from course_lib.systems.compare import Candidates, best_weights, late_interaction_pairs, likelihood_pairs
+from course_lib.workshop.bench import interval_words
 
 DEPTH = 20
 METRICS = ("nDCG@10", "MRR", "recall@5", "success@1")
@@ -159,11 +160,11 @@ def page(result: dict[str, Any]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for name, row in test["rows"].items():
-        difference = _words(row["minus_fusion"], sign=True) if "minus_fusion" in row else ""
+        difference = interval_words(row["minus_fusion"], sign=True) if "minus_fusion" in row else ""
         p = f"{row['p_holm']:.4f}" if "p_holm" in row else ""
         time_ = f"{seconds[name]:.2f}" if name in seconds else ""
         lines.append(
-            f"| {name} | {_words(row['nDCG@10'])} | {row['MRR']['mean']:.3f} | {row['recall@5']['mean']:.3f} "
+            f"| {name} | {interval_words(row['nDCG@10'])} | {row['MRR']['mean']:.3f} | {row['recall@5']['mean']:.3f} "
             f"| {difference} | {p} | {time_} |"
         )
     kinds = list(next(iter(test["rows"].values()))["by_kind"])
@@ -185,8 +186,3 @@ def page(result: dict[str, Any]) -> str:
     )
     lines += ["", f"Weights of the standardised scores: {chosen}."]
     return "\n".join(lines)
-
-
-def _words(interval: dict[str, float], *, sign: bool = False) -> str:
-    form = "{:+.3f}" if sign else "{:.3f}"
-    return f"{form.format(interval['mean'])} [{form.format(interval['low'])}, {form.format(interval['high'])}]"

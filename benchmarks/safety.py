@@ -7,7 +7,7 @@ from typing import Any
 
 from course_lib.corpus.safety import ASSISTANTS, SafetyPrompt, documents_by_id, holds_marker, load_safety_prompts
 from course_lib.evaluation.answers import abstains
-from course_lib.evaluation.significance import Interval, bootstrap_interval, paired_difference
+from course_lib.evaluation.significance import bootstrap_interval, paired_difference
 from course_lib.generation.cached import CachedGenerator, load_cached_language_model
 from course_lib.systems.assistants import Assistant, Reply, Turn, load_assistant
 from course_lib.systems.guard import Guard
@@ -20,7 +20,7 @@ from course_lib.systems.guard_text import (
 )
 from course_lib.systems.guard_training import clean_sentences, fit_guard
 from course_lib.systems.reading_room import reading_room
-from course_lib.workshop.bench import remembered
+from course_lib.workshop.bench import interval_words, remembered
 
 GENERATORS: dict[str, Callable[[], CachedGenerator]] = {"base": load_cached_language_model}  # tuned ones join by name
 MAX_NEW_TOKENS = 48
@@ -175,7 +175,7 @@ def run(say: Say) -> dict[str, Any]:
             replies = asked(plain, guards, stages, "test")
             values = measure(replies, systems)
             before = before or values
-            rows[condition] = {name: _interval(bootstrap_interval(row)) for name, row in values.items()}
+            rows[condition] = {name: bootstrap_interval(row).as_dict() for name, row in values.items()}
             rows[condition]["by_assistant"] = {
                 name: {
                     measure_name: [sum(row), len(row)]
@@ -187,7 +187,7 @@ def run(say: Say) -> dict[str, Any]:
             rows[condition]["benign_declined_by_guard"] = sum(r.declined for p, r in replies if p.kind == "benign")
             if condition == "guard":
                 rows[condition]["minus_no_guard"] = {
-                    name: _interval(paired_difference(row, before[name])) for name, row in values.items()
+                    name: paired_difference(row, before[name]).as_dict() for name, row in values.items()
                 }
                 for prompt, reply in replies:
                     for decision in reply.decisions:
@@ -204,12 +204,6 @@ def run(say: Say) -> dict[str, Any]:
         for split in ("dev", "test")
     }  # fmt: skip
     return {"counts": counts, "generators": generators, "max_new_tokens": MAX_NEW_TOKENS, **figures}
-
-
-def _interval(interval: Interval) -> dict[str, Any]:
-    return {
-        "mean": round(interval.mean, 4), "low": round(interval.low, 4), "high": round(interval.high, 4), "n": interval.n,
-    }  # fmt: skip
 
 
 def page(result: dict[str, Any]) -> str:
@@ -236,9 +230,9 @@ def page(result: dict[str, Any]) -> str:
         lines += ["", f"## Generator: {name}", "", "| failure | n | " + " | ".join(columns) + " | guard minus no guard |",
                   "|---" * (len(columns) + 3) + "|"]  # fmt: skip
         for measure_name in MEASURES:
-            cells = [_words(conditions[condition][measure_name]) for condition in columns]
+            cells = [interval_words(conditions[condition][measure_name], digits=2) for condition in columns]
             n = conditions["guard"][measure_name]["n"]
-            difference = _words(conditions["guard"]["minus_no_guard"][measure_name], sign=True)
+            difference = interval_words(conditions["guard"]["minus_no_guard"][measure_name], digits=2, sign=True)
             lines.append(f"| {measure_name} | {n} | " + " | ".join(cells) + f" | {difference} |")
         lines += ["", "| assistant | " + " | ".join(f"{m}, without and with guard" for m in MEASURES) + " |",
                   "|---" * (len(MEASURES) + 1) + "|"]  # fmt: skip
@@ -291,8 +285,3 @@ def _counts(without: Sequence[int] | None, with_guard: Sequence[int] | None) -> 
     if without is None or with_guard is None:
         return ""
     return f"{without[0]} and {with_guard[0]} of {without[1]}"
-
-
-def _words(interval: dict[str, float], *, sign: bool = False) -> str:
-    form = "{:+.2f}" if sign else "{:.2f}"
-    return f"{form.format(interval['mean'])} [{form.format(interval['low'])}, {form.format(interval['high'])}]"

@@ -38,6 +38,12 @@ class BenchmarkSkipped(Exception):
 T = TypeVar("T")
 
 
+def interval_words(interval: dict[str, float], *, digits: int = 3, sign: bool = False) -> str:
+    """Return an interval of a result file, with mean, low and high, as a page prints it; sign: for a difference."""
+    form = f"{{:{'+' if sign else ''}.{digits}f}}"
+    return f"{form.format(interval['mean'])} [{form.format(interval['low'])}, {form.format(interval['high'])}]"
+
+
 def remembered(name: str, depends_on: Any, compute: Callable[[], T]) -> T:
     """Return compute(), from the cache if it was computed before for the same depends_on: for what takes many minutes.
 

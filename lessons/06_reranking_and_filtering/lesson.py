@@ -383,7 +383,7 @@ for colour, marker, (name, (spent, found)) in zip(PALETTE, "osD^vP", points.item
     bars = [[found.mean - found.low], [found.high - found.mean]]
     axes.errorbar(max(spent, 0.003), found.mean, yerr=bars, fmt=marker, color=colour, capsize=3, label=name)
 axes.set_xscale("log")
-axes.set(ylim=(0.5, 0.9), xlabel="seconds a question added to the search (fusion: none, drawn at 0.003)")
+axes.set(ylim=(0.4, 0.9), xlabel="seconds a question added to the search (fusion: none, drawn at 0.003)")
 axes.set(ylabel=f"nDCG@10, n={len(fused)}", title="Quality against seconds")
 axes.legend(loc="lower right", fontsize=8)
 show_figure(
