@@ -52,7 +52,7 @@ def step_memory(model: TextClassifier, examples: Sequence[tuple[str, str]], *, c
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in own:  # saved tensors stay alive, so that no two share an address
             kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
+        return tensor.detach()  # the tensor itself would hold its graph, which holds the tensor: never freed
 
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         loss = cross_entropy(reader(**inputs).float(), labels)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -58,6 +60,15 @@ def test_the_model_is_left_alone(tiny: TextClassifier, examples: Examples) -> No
     step_memory(tiny, examples[:4])
     assert tiny.training and all(value.grad is None for value in tiny.parameters())
     assert all(torch.equal(a, b) for a, b in zip(before, tiny.parameters(), strict=True))
+
+
+def test_nothing_stays_behind(make_tiny: Make, examples: Examples) -> None:
+    model = make_tiny()
+    weight = weakref.ref(next(model.parameters()))
+    step_memory(model, examples[:4])
+    del model
+    gc.collect()
+    assert weight() is None
 
 
 def test_words() -> None:
