@@ -12,6 +12,7 @@ from torch import nn
 from course_lib.tuning.batches import Row, length_of
 from course_lib.tuning.freezing import REST, count_layers, lowest_trainable, part_of
 from course_lib.tuning.heads import TextClassifier
+from course_lib.tuning.modes import mode
 
 PART_TOKENS = 2048
 
@@ -71,17 +72,16 @@ class CachedActivations:
 
     def encode(self, examples: Sequence[tuple[str, str]]) -> list[Row]:
         """Return one row an example: "hidden", (n_tokens, dim) or (dim,), its label and its number of tokens."""
-        rows, was_training = self.model.encode(examples), self.model.training
+        rows = self.model.encode(examples)
         cached: list[Row] = [{} for _ in rows]
-        self.model.eval()
         order = sorted(range(len(rows)), key=lambda i: (-length_of(rows[i]), i))
-        while order:
-            size = max(1, PART_TOKENS // length_of(rows[order[0]]))
-            part, order = order[:size], order[size:]
-            for i, hidden in zip(part, self._read([rows[i] for i in part]), strict=True):
-                cached[i] = {"hidden": hidden, "label": rows[i]["label"], "n_tokens": length_of(rows[i])}
-                self.n_bytes += hidden.numel() * hidden.element_size()
-        self.model.train(was_training)
+        with mode(self.model):
+            while order:
+                size = max(1, PART_TOKENS // length_of(rows[order[0]]))
+                part, order = order[:size], order[size:]
+                for i, hidden in zip(part, self._read([rows[i] for i in part]), strict=True):
+                    cached[i] = {"hidden": hidden, "label": rows[i]["label"], "n_tokens": length_of(rows[i])}
+                    self.n_bytes += hidden.numel() * hidden.element_size()
         return cached
 
     def _read(self, rows: Sequence[Row]) -> list[torch.Tensor]:

@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy
 from course_lib.tuning.batches import Row, parts_of
 from course_lib.tuning.checkpoints import copy_of
 from course_lib.tuning.heads import TextClassifier
+from course_lib.tuning.modes import mode
 from course_lib.tuning.settings import Evaluation
 
 EVALUATION_TOKENS = 2048
@@ -41,12 +42,8 @@ def evaluate(model: Any, examples: Sequence[Any], *, precision: str = "float32")
 
     Raises ValueError for no examples, and as model.encode does.
     """
-    was_training = model.training
-    model.eval()
-    try:
+    with mode(model):
         return evaluate_rows(model, model.encode(list(examples)), precision=precision)
-    finally:
-        model.train(was_training)
 
 
 def require_classes(model: TextClassifier, examples: Sequence[Any], least: int) -> None:

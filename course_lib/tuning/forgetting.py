@@ -11,6 +11,7 @@ import torch
 
 from course_lib.core.validate import FloatArray, require_matrix
 from course_lib.tuning.heads import TextClassifier
+from course_lib.tuning.modes import mode
 
 Numbers = npt.NDArray[np.floating[Any]]
 
@@ -23,9 +24,7 @@ def text_vectors(model: TextClassifier, texts: Sequence[str], *, part_tokens: in
     rows = model.tokenise(texts)
     result = np.empty((len(rows), model.head.in_features), dtype=np.float32)
     order = sorted(range(len(rows)), key=lambda i: (-len(rows[i]["input_ids"]), i))
-    was_training = model.training
-    model.eval()
-    try:
+    with mode(model):
         while order:
             size = max(1, part_tokens // len(rows[order[0]]["input_ids"]))
             part, order = order[:size], order[size:]
@@ -34,8 +33,6 @@ def text_vectors(model: TextClassifier, texts: Sequence[str], *, part_tokens: in
                 hidden = model.encoder(**inputs).last_hidden_state  # (n, n_tokens, dim)
                 pooled = model.pool(hidden, inputs["attention_mask"]).float()  # (n, dim)
             result[part] = torch.nn.functional.normalize(pooled, dim=1).cpu().numpy()
-    finally:
-        model.train(was_training)
     return result
 
 

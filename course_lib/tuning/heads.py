@@ -15,6 +15,7 @@ from torch import nn
 
 from course_lib.core.seeds import SEED
 from course_lib.core.validate import require_text
+from course_lib.tuning.modes import mode
 
 POOLINGS = ("mean", "cls")
 Example = tuple[str, str]
@@ -155,16 +156,12 @@ class TextClassifier(nn.Module):
     def batches(self, rows: Sequence[Row], part_tokens: int) -> Iterator[tuple[list[int], torch.Tensor]]:
         """Yield positions and logits of rows in parts of similar length, without gradients or dropout."""
         order = sorted(range(len(rows)), key=lambda i: (-len(rows[i]["input_ids"]), i))
-        was_training = self.training
-        self.eval()
-        try:
+        with mode(self):
             while order:
                 size = max(1, part_tokens // len(rows[order[0]]["input_ids"]))
                 part, order = order[:size], order[size:]
                 with torch.inference_mode():
                     yield part, self(**self.collate([rows[i] for i in part])[0]).float()
-        finally:
-            self.train(was_training)
 
     def probabilities(self, texts: Sequence[str], part_tokens: int = 2048) -> npt.NDArray[np.float32]:
         """Return (n, n_classes) probabilities that sum to 1; raises as `tokenise` does."""

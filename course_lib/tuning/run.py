@@ -22,6 +22,7 @@ from course_lib.tuning.clock import Clock
 from course_lib.tuning.evaluating import EarlyStopping, evaluate_rows, require_classes
 from course_lib.tuning.freezing import gradual_unfreezing
 from course_lib.tuning.heads import TextClassifier
+from course_lib.tuning.modes import mode
 from course_lib.tuning.optimizers import adamw, groups_for
 from course_lib.tuning.processes import processes
 from course_lib.tuning.settings import Evaluation, StepReport, TrainingDiverged, TrainingResult, TrainingSettings
@@ -97,10 +98,11 @@ class Run:
     # ------------------------------------------------------------ before and after the loop
 
     def __enter__(self) -> Run:
-        self.was_training, self.random_state = bool(self.model.training), torch.random.get_rng_state()
+        self.random_state = torch.random.get_rng_state()
         # Dropout is off unless the settings ask for it: drawing its masks takes 30 % of a step's time on two cores, and
         # on few examples early stopping does its work.
-        self.model.train(self.settings.dropout)
+        self.mode = mode(self.model, training=self.settings.dropout)
+        self.mode.__enter__()
         self.clock.begin(self.n_steps, self.first, show=self.progress and self.team.first)
         return self
 
@@ -109,7 +111,7 @@ class Run:
     ) -> None:
         self.clock.bar.close()
         self.optimizer.zero_grad()
-        self.model.train(self.was_training)
+        self.mode.__exit__(None, None, None)
         torch.random.set_rng_state(self.random_state)
         return_freed_memory()
         if kind is None and not self.finished:
@@ -184,9 +186,8 @@ class Run:
         return bool(self.stopped_because)
 
     def _evaluate(self, done: int) -> Evaluation:
-        self.model.eval()
-        loss, accuracy = evaluate_rows(self.reader, self.validation, precision=self.settings.precision)
-        self.model.train(self.settings.dropout)
+        with mode(self.model):
+            loss, accuracy = evaluate_rows(self.reader, self.validation, precision=self.settings.precision)
         evaluation = Evaluation(done, done / self.per_epoch, loss, accuracy)
         self.stopped_because = self.stopping.note(evaluation, self.trained)
         return evaluation
