@@ -55,7 +55,7 @@ def held_task(model: TextClassifier) -> list[float]:
 
 
 def one_run(lowest: int, rate: float, batch: int, seed: int) -> Row:
-    """Train once; return what dev says of each message, the held task, the losses' ends and the minutes."""
+    """Train once; return what dev says of each message, the held task, and the losses' ends."""
     model, dev = fresh(seed, lowest), pairs("dev")
     settings = TrainingSettings(
         learning_rate=rate, batch_size=batch, epochs=EPOCHS, seed=seed, part_tokens=1024,
@@ -72,7 +72,6 @@ def one_run(lowest: int, rate: float, batch: int, seed: int) -> Row:
         "last_loss": round(float(np.mean(result.losses[-5:])), 4),
         "validation": [round(each.loss, 4) for each in result.validation],
         "best_epoch": min(result.validation, key=lambda each: each.loss).epoch,
-        "minutes": round(result.minutes, 3),
     }
 
 
@@ -91,7 +90,6 @@ def summary(runs: list[Row], before: list[float]) -> Row:
         "last_loss": round(float(np.mean([run["last_loss"] for run in ended])), 4),
         "validation": np.round(np.mean([run["validation"] for run in ended], axis=0), 4).tolist(),
         "best_epoch": [run["best_epoch"] for run in ended],
-        "minutes": round(float(np.median([run["minutes"] for run in ended])), 3),
     }
 
 
@@ -131,18 +129,18 @@ def page(result: Row) -> str:
         f"rows is flattered: read the shape, not the winner. Held task: for {figures['n_held']} questions of customers, is their own passage the "
         f"nearest? Before tuning {interval_words(figures['held_before'], digits=2)}; the difference is paired.",
         "",
-        "| depth | batch | learning rate | dev accuracy | by seed | last training loss | epoch of the lowest validation loss | held task, minus before | minutes |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| depth | batch | learning rate | dev accuracy | by seed | last training loss | epoch of the lowest validation loss | held task, minus before |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for row in figures["rows"]:
         start = f"| {row['depth']} | {row['batch']} | {row['rate']:g} |"
         if "diverged" in row:
-            lines.append(f"{start} diverged in {row['diverged']} of {row['seeds']} | | | | | |")
+            lines.append(f"{start} diverged in {row['diverged']} of {row['seeds']} | | | | |")
             continue
         by_seed = ", ".join(f"{value:.2f}" for value in row["by_seed"])
         epochs = ", ".join(f"{value:.0f}" for value in row["best_epoch"])
         lines.append(
             f"{start} {interval_words(row['dev'], digits=2)} | {by_seed} | {row['last_loss']:.2f} | {epochs} | "
-            f"{interval_words(row['held_minus_before'], digits=2, sign=True)} | {row['minutes']:.1f} |"
+            f"{interval_words(row['held_minus_before'], digits=2, sign=True)} |"
         )
     return "\n".join(lines)
