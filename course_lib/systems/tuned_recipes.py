@@ -29,9 +29,9 @@ class Recipe:
     limits: str
 
 
-def _settings(epochs: int, learning_rate: float = 5e-4, patience: int | None = None) -> TrainingSettings:
+def _settings(epochs: int, patience: int | None = None) -> TrainingSettings:
     return TrainingSettings(
-        learning_rate=learning_rate,
+        learning_rate=1e-3,
         epochs=epochs,
         batch_size=8,
         part_tokens=1024,
@@ -64,7 +64,7 @@ RECIPES = {
             style_set,
             lambda made: {"test": made.parts["test"][:40]},
             style_scores,
-            _settings(4, patience=2),
+            _settings(6, patience=2),
             96,
             "One invented company's voice. It sounds sure of itself also where the passage does not answer.",
         ),
@@ -74,7 +74,7 @@ RECIPES = {
             plain_words_set,
             lambda made: {"test": made.parts["test"]},
             plain_words_scores,
-            _settings(4, patience=2),
+            _settings(6, patience=2),
             128,
             "It may lose or twist a fact: no text for patients should leave the house unread.",
         ),
@@ -88,7 +88,7 @@ RECIPES = {
                 "new": made.parts["new"],
             },
             short_answer_scores,
-            _settings(10, learning_rate=1e-3),
+            _settings(10),
             24,
             "Its answers are guesses in the form of facts: for the lesson on why facts belong into an index.",
         ),

@@ -243,7 +243,7 @@ glass_pipeline_demo(glass, question=question)
 # | 14 to 16 | the choice: retrieval, tuning, both, or a long prompt |
 # | 17, 18 | pictures and sound; your own documents |
 #
-# Lessons 00 to 12 are here; the others follow.
+# Lessons 00 to 13 are here; the others follow.
 
 # %%
 compare_predictions(LESSON, outcomes)

@@ -478,11 +478,11 @@ for row, name in enumerate(order):
         axes.plot(row, interval.mean, marker, color=PALETTE[number])
 level = right["TF-IDF"].mean()
 left.axhline(level, color="black", linestyle="--", linewidth=1, label=f"TF-IDF, {level:.2f}")
-left.legend()
+left.legend(loc="lower right")
 middle_axes.axhline(0, color="black", linewidth=0.8)
 for axes in (left, middle_axes):
     axes.set_xticks(range(len(order)), order, rotation=30)
-left.set(xlabel="what learns", ylabel="accuracy, test", title="what it gains")
+left.set(xlabel="what learns", ylabel="accuracy, test", title="what it gains", ylim=(0.7, 0.92))
 middle_axes.set(xlabel="what learns", ylabel="change in partners found", title="what it forgets")
 figure.tight_layout()
 said = "; ".join(

@@ -15,7 +15,6 @@ import math
 import re
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import sacrebleu
@@ -25,7 +24,6 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-import course_lib
 from course_lib.assets.models import compute_dtype, load_encoder
 from course_lib.core.seeds import SEED
 from course_lib.corpus.load import COLLECTIONS
@@ -275,23 +273,6 @@ outcomes["batch"] = {4: "4: its gradients are too noisy", 16: "16", 64: "64: it 
 #
 # Is 64 a bad batch size, then? This comparison cannot say. A larger batch wants a larger rate, or more epochs. **Batch size and rate are one
 # choice**: who changes the one has to search the other again.
-
-# %% [markdown]
-# The search is too long for a lesson, so a command of the course makes it (`course bench hyperparameters`): seven rates, three batch sizes, all
-# 560 messages, five epochs, three seeds. What it stored, if it has run here:
-
-# %%
-stored = Path(course_lib.__file__).parents[1] / "benchmarks/results/hyperparameters.json"
-sweep = json.loads(stored.read_text(encoding="utf-8"))["figures"]["rows"] if stored.is_file() else []
-cells = {(row["batch"], row["rate"]): row["dev"] for row in sweep if row["depth"] == "top 2 layers" and "dev" in row}
-tried = sorted({rate for _, rate in cells})
-print("dev by rate " + "".join(f"{rate:>9g}" for rate in tried) if cells else "nothing yet")
-for size in sorted({size for size, _ in cells}):
-    means = [f"{cells[size, rate]['mean']:.2f}" if (size, rate) in cells else "diverged" for rate in tried]
-    print(f"batch {size:<6}" + "".join(f"{value:>9}" for value in means))
-    best = max((rate for rate in tried if (size, rate) in cells), key=lambda rate: cells[size, rate]["mean"])
-    print(f"   best at {best:g}: {cells[size, best]['mean']:.2f}"
-          f" [{cells[size, best]['low']:.2f}, {cells[size, best]['high']:.2f}]")  # fmt: skip
 
 # %% [markdown]
 # ## 4. Epochs, and when to stop

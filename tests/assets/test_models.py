@@ -87,6 +87,19 @@ def test_the_chat_template_is_there(language_model: LanguageModel) -> None:
     assert "<|im_start|>" in language_model.tokenizer.chat_template
 
 
+def test_the_output_layer_reads_its_input_in_one_piece(language_model: LanguageModel) -> None:
+    """Or else torch copies the frozen layer, 57 MB of it, once for each row of a batch."""
+    seen: list[bool] = []
+    hook = language_model.model.get_output_embeddings().register_forward_pre_hook(
+        lambda _, inputs: seen.append(inputs[0].is_contiguous())
+    )
+    try:
+        language_model.model(**language_model.tokenizer(["one two", "one two"], return_tensors="pt"), logits_to_keep=1)
+    finally:
+        hook.remove()
+    assert seen == [True]
+
+
 def test_the_encoder_is_the_pinned_one(embedder: ContextualEmbedder) -> None:
     assert embedder.model.num_parameters() == 22_713_216  # MiniLM, 6 layers, 384 dimensions
     assert {value.dtype for value in embedder.model.parameters()} == {torch.float32}
