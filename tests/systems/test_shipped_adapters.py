@@ -46,16 +46,18 @@ def test_it_finds_right_answers_likelier_than_the_base_does(name: str, tuned: Tu
     assert paired_difference(after, before).low > 0.1
 
 
+@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")  # peft's, until its next version
 @pytest.mark.parametrize("name", sorted(LEARNT))
-def test_peft_reads_it_and_computes_the_same(name: str, tuned: TunedModels) -> None:
+def test_peft_reads_it_and_computes_the_same(name: str, language_model: LanguageModel) -> None:
+    """In float32, where nothing is rounded away; the files hold bfloat16."""
     from peft import PeftModel
 
-    ours, base = tuned.load(name), tuned.base
-    tokens = base.tokenizer("The late fee is EUR 5, twice a year at most.", return_tensors="pt")
+    from course_lib.tuning.adapters import load_adapter
+
+    folder, base = adapter_folder(name), copy.deepcopy(language_model.model).float()
+    tokens = language_model.tokenizer("The late fee is EUR 5, twice a year at most.", return_tensors="pt")
     with torch.no_grad():
-        plain = base.model(**tokens).logits.float()
-        with ours.in_use():
-            mine = ours.model(**tokens).logits.float()
-        theirs = PeftModel.from_pretrained(copy.deepcopy(base.model), adapter_folder(name))(**tokens).logits.float()
-    moved, apart = (mine - plain).abs().mean(), (mine - theirs).abs().mean()
-    assert apart < 0.05 * moved, "rounding apart, peft's logits are ours, and both differ from the base's"
+        plain = base(**tokens).logits
+        ours = load_adapter(copy.deepcopy(base), folder)(**tokens).logits
+        theirs = PeftModel.from_pretrained(base, folder)(**tokens).logits
+    assert torch.allclose(ours, theirs, atol=1e-3) and (ours - plain).abs().mean() > 0.2
